@@ -1,7 +1,7 @@
 """Everything the engine and whoever drives it can say to each other: one JSON object a line.
 
     down (commands)   Open Start Set Pause Resume Step Rewind Pace Grant Stop
-    up   (events)     Compiling Ready Started Metrics Frame Printed Finished Failed
+    up   (events)     Compiling Ready Started Paused Resumed Metrics Frame Printed Finished Failed
 
 Frames and metrics are sent by credit: `Grant` allows one delivery (all metrics since the last, and the pictures of
 the present step); a slow screen slows the drawing, never the training, and memory stays flat. Arrays cross as base64
@@ -38,7 +38,7 @@ class Array:
 class Open:
     """Compile what this lesson's lab needs; answered by Compiling... and Ready."""
 
-    lesson: str  # the folder
+    lesson: str  # its id
     device: str = "cpu"
 
 
@@ -92,9 +92,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class Grant:
-    """Credit for so many deliveries of Metrics and Frame."""
+    """Credit for so many deliveries of Metrics and, where somebody looks, Frame."""
 
     frames: int = 1
+    pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,16 @@ class Started:
     seed: int
     steps: int
     device: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    step: int
+
+
+@dataclass(frozen=True)
+class Resumed:
+    step: int
 
 
 @dataclass(frozen=True)
@@ -175,9 +186,11 @@ class Failed:
 
 
 Command = Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop
-Event = Compiling | Ready | Started | Metrics | Frame | Printed | Finished | Failed
+Event = Compiling | Ready | Started | Paused | Resumed | Metrics | Frame | Printed | Finished | Failed
 _MESSAGES: dict[str, type] = {
-    kind.__name__: kind for group in (Command, Event) for kind in group.__args__  # type: ignore[attr-defined]
+    kind.__name__: kind
+    for group in (Command, Event)
+    for kind in group.__args__  # type: ignore[attr-defined]
 }
 _TYPES = _MESSAGES | KINDS
 
@@ -204,8 +217,7 @@ def decode(line: bytes | str) -> Command | Event:
 def _plain(value: Any) -> Any:
     match value:
         case Array():
-            data = base64.b64encode(value.data).decode()
-            return {"": "Array", "dtype": value.dtype, "shape": value.shape, "data": data, "low": value.low, "high": value.high}
+            return {"": "Array"} | vars(value) | {"data": base64.b64encode(value.data).decode()}
         case dict():
             return {key: _plain(item) for key, item in value.items()}
         case list() | tuple():

@@ -1,0 +1,200 @@
+"""Obey commands, take steps when they are due, deliver when there is credit."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+
+from dltutor import wire
+from dltutor.course import catalogue
+from dltutor.engine.run import Lab, Run
+from dltutor.errors import DltutorError
+from dltutor.i18n import _, current
+from dltutor.kernels import compile as kernels
+from dltutor.kernels import device
+from dltutor.lesson import Lesson
+
+
+class Engine:
+    def __init__(self, inbox: SimpleQueue[wire.Command], send: Callable[[wire.Event], None]) -> None:
+        self.inbox = inbox
+        self.send = send
+        self.lesson: Lesson | None = None
+        self.device = "cpu"
+        self.lab: Lab | None = None
+        self.start: wire.Start | None = None  # of the last run, with its live knobs as they are now
+        self.run: Run | None = None
+        self.running = False
+        self.steps_left = 0  # of a Step command
+        self.pace = 0.0
+        self.due = 0.0  # when the next step is, on the monotonic clock
+        self.credit = 0
+        self.draw = True
+
+    def serve(self) -> None:
+        """For ever: the process ends with its parent."""
+        while True:
+            try:
+                self.obey_waiting()
+                self.take_step()
+                self.deliver()
+            except Exception as error:  # the process edge: whatever a lab does, the engine says it and goes on
+                self.fail(error)
+
+    # ------------------------------------------------------------ commands
+
+    def obey_waiting(self) -> None:
+        """Obey what has come; with nothing else to do, wait for more."""
+        wait = self.wait()
+        if wait is not None and wait <= 0 and self.inbox.empty():
+            return
+        try:
+            self.obey(self.inbox.get(timeout=wait))
+        except Empty:
+            return
+        while not self.inbox.empty():
+            self.obey(self.inbox.get())
+
+    def wait(self) -> float | None:
+        """Seconds until the next step; None: nothing is to be done until a command comes."""
+        if not (self.run and (self.running or self.steps_left)):
+            return None
+        return self.due - time.monotonic() if self.running and self.pace else 0.0
+
+    def obey(self, command: wire.Command) -> None:
+        match command:
+            case wire.Open():
+                self.open(command)
+            case wire.Start():
+                self.begin(command)
+            case wire.Rewind() if self.start:
+                self.begin(replace(self.start, paused=not self.running, pace=self.pace))
+            case wire.Set(knob, value):
+                self.set(knob, value)
+            case wire.Pause():
+                self.pause()
+            case wire.Resume() if self.run and not self.run.done:
+                self.resume()
+            case wire.Step(count) if self.run and not self.run.done:
+                self.running, self.steps_left = False, count
+            case wire.Pace(pace):
+                self.pace, self.due = pace, time.monotonic()
+            case wire.Grant(frames, pictures):
+                self.credit, self.draw = self.credit + frames, pictures
+            case wire.Stop() if self.run:
+                self.finish("stopped")
+
+    def open(self, command: wire.Open) -> None:
+        began = time.monotonic()
+        self.lesson = catalogue(current()).find(command.lesson).load()
+        self.device = command.device
+        device.use(command.device)
+        total = len(self.lesson.kernels)
+        for done, name in enumerate(self.lesson.kernels):
+            self.send(wire.Compiling(done, total, name.partition(":")[2]))
+            kernels.resolve(name).warm()
+        self.lab = load_lab(self.lesson)
+        self.send(wire.Ready(self.device, time.monotonic() - began))
+
+    def begin(self, start: wire.Start) -> None:
+        """A new run; its tick 0, the untrained model, is shown even when it begins paused."""
+        if self.lesson is None or self.lab is None:
+            raise DltutorError(_("no lab is open"), _("Open a lesson first."))
+        self.run = None
+        self.running, self.steps_left, self.pace = False, 0, start.pace
+        start = replace(start, knobs=self.lesson.setting(start.knobs))
+        self.send(wire.Started(self.lesson.id, start.knobs, start.seed, start.steps, self.device))
+        self.start = start
+        self.run = Run(self.lab, start)
+        self.advance()
+        if self.run and not start.paused:
+            self.resume()
+        elif self.run:
+            self.send(wire.Paused(self.run.step))
+
+    def set(self, knob: str, value: object) -> None:
+        if self.start:
+            self.start = replace(self.start, knobs=self.start.knobs | {knob: value})
+        if self.run:
+            setattr(self.run.knobs, knob, value)
+
+    def resume(self) -> None:
+        self.running, self.due = True, time.monotonic()
+        self.send(wire.Resumed(self.run.step))
+
+    def pause(self) -> None:
+        if self.run and self.running:
+            self.send(wire.Paused(self.run.step))
+        self.running, self.steps_left = False, 0
+
+    # ------------------------------------------------------------ time
+
+    def take_step(self) -> None:
+        if not self.run or self.run.done:
+            return
+        if self.steps_left:
+            self.steps_left -= 1
+            self.advance()
+            if not self.steps_left and self.run:
+                self.send(wire.Paused(self.run.step))
+        elif self.running and (not self.pace or time.monotonic() >= self.due):
+            self.advance()
+            self.due = max(self.due + 1 / self.pace, time.monotonic() - 0.25) if self.pace else 0.0
+
+    def advance(self) -> None:
+        failure = self.run.advance()
+        if failure:
+            self.flush()
+            self.run = None
+            self.send(failure)
+        elif self.run.done:
+            self.finish("done")
+
+    def finish(self, reason: str) -> None:
+        self.flush()
+        self.send(self.run.finished(reason))
+        self.run, self.running, self.steps_left = None, False, 0
+
+    # ------------------------------------------------------------ deliveries
+
+    def deliver(self) -> None:
+        if self.credit and self.run and self.run.news:
+            self.credit -= 1
+            self.flush()
+
+    def flush(self) -> None:
+        """Send all there is to say of the present step."""
+        if self.run.news:
+            self.send(self.run.metrics())
+        frame = self.run.frame() if self.draw else None
+        if frame:
+            self.send(frame)
+
+    def fail(self, error: Exception) -> None:
+        run, self.run = self.run, None
+        self.running, self.steps_left = False, 0
+        step = run.step if run and run.step >= 0 else None
+        if isinstance(error, DltutorError):
+            self.send(wire.Failed(error.message, error.hint, step=step))
+            return
+        message = _("the lab raised {kind}: {error}").format(kind=type(error).__name__, error=error)
+        hint = _("The last lines of the traceback name the place; mend the lab and open the lesson again.")
+        self.send(wire.Failed(message, hint, step=step, trace=traceback.format_exc()))
+
+
+def load_lab(lesson: Lesson) -> Lab:
+    """The function `lab` of the lesson's lab.py."""
+    path = lesson.folder / "lab.py"
+    if not lesson.has_lab:
+        hint = _("Read on, or add a lab.py to {folder}.").format(folder=lesson.folder)
+        raise DltutorError(_("lesson {id} has no lab").format(id=lesson.id), hint)
+    spec = importlib.util.spec_from_file_location("lab", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "lab"):
+        raise DltutorError(_("{path} defines no function `lab`").format(path=path), _("Add: def lab(knobs, rng): ..."))
+    return module.lab

@@ -1,0 +1,121 @@
+"""The engine's process: it keeps stdout for the wire, hears commands in a thread, and dies with whoever started it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import os
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from dltutor import i18n, progress
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.wire import Command, Event, Failed, Printed, decode, encode
+
+PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
+
+
+def main() -> None:
+    wire = claim_stdout()
+    die_with_parent()
+    i18n.use(i18n.preferred())
+    inbox: SimpleQueue[Command] = SimpleQueue()
+    threading.Thread(target=listen, args=(sys.stdin.buffer, inbox, wire), daemon=True).start()
+    sys.stdout = Prints(wire)
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            prepare_cache(wire)
+            from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
+
+            Engine(inbox, wire.send).serve()
+    finally:
+        os._exit(0)  # nothing to clean up, and no thread may keep the process
+
+
+class Wire:
+    """The way up: whole lines, whichever thread sends them."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def send(self, event: Event) -> None:
+        with self._lock:
+            self._stream.write(encode(event))
+            self._stream.flush()
+
+
+def claim_stdout() -> Wire:
+    """Move file descriptor 1 aside, so that no print, not even one in C, can write between two messages."""
+    descriptor = os.dup(1)
+    os.dup2(2, 1)
+    widen(descriptor)
+    return Wire(os.fdopen(descriptor, "wb"))
+
+
+def widen(pipe: int) -> None:
+    """Let a whole delivery wait in the pipe, so that a reader that pauses does not hold up the training."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+
+def die_with_parent() -> None:
+    """On Linux the kernel ends this process with its parent; elsewhere the end of stdin does (see `listen`)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which says Stop
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(5)  # keys before steps
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def listen(stream: BinaryIO, inbox: SimpleQueue[Command], wire: Wire) -> None:
+    """Turn lines into commands until stdin ends, and the process with it."""
+    for line in stream:
+        try:
+            inbox.put(decode(line))  # type: ignore[arg-type]
+        except DltutorError as error:
+            wire.send(Failed(error.message, error.hint))
+    os._exit(0)
+
+
+class Prints(io.TextIOBase):
+    """sys.stdout of a lab: what it prints becomes an event."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if text:
+            self._wire.send(Printed(text))
+        return len(text)
+
+
+def prepare_cache(wire: Wire) -> None:
+    """Name the folder of compiled kernels; where it cannot be written, use one that lives as long as the process."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or progress.home() / "numba")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x" * 4096)
+    except OSError as error:
+        wire.send(Printed(cache_notice(folder, error)))
+        folder = Path(tempfile.mkdtemp(prefix="dltutor-numba-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+def cache_notice(folder: Path, error: OSError) -> str:
+    return _(
+        "Compiled kernels cannot be kept in {folder} ({error}): they will be compiled anew each time. "
+        "Make that folder writable, or name another with DLTUTOR_HOME.\n"
+    ).format(folder=folder, error=error.strerror)

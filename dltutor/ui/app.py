@@ -1,0 +1,167 @@
+"""The application: one course, one progress file, one look; screens come and go."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from textual.app import App, SystemCommand
+from textual.events import Resize
+from textual.screen import Screen
+
+from dltutor import i18n
+from dltutor.course import Course, catalogue
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.link import EngineLink, Playback
+from dltutor.progress import Progress
+from dltutor.ui.plots.look import Look
+from dltutor.ui.run_state import RunState
+from dltutor.ui.screens.home import Home
+from dltutor.ui.terminal import TerminalMixin
+from dltutor.ui.theme import DARK, LIGHT
+from dltutor.ui.widgets.key_bar import bind
+
+
+class Tutor(TerminalMixin, App[None]):
+    TITLE = "dltutor"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = [
+        bind("question_mark", "keys", "help", "all keys of this screen"),
+        bind("L", "language", "中文/EN", "English or Chinese"),
+        bind("T", "theme", "", "dark or light"),
+        bind("q", "leave_app", "quit", "leave; everything is kept"),
+        bind("ctrl+q", "leave_app", "", "leave; everything is kept", show=False, priority=True),
+    ]
+
+    def __init__(self, progress: Progress, look: Look, lesson: str = "", play: Path | None = None, device: str = "cpu") -> None:
+        super().__init__()
+        self.progress = progress
+        self.device = device
+        self.course: Course = catalogue(i18n.current())
+        self.runs: list[RunState] = []  # of this sitting, for the words after quitting
+        self._look = look
+        self._first_lesson = lesson
+        self._play = play
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = progress.preference("theme", DARK.name) if not play else DARK.name
+
+    # ------------------------------------------------------------ what screens ask for
+
+    @property
+    def plot_look(self) -> Look:
+        return self._look.on(dark=self.current_theme.dark)
+
+    def ink(self, name: str) -> str:
+        """A colour of the theme, for Rich."""
+        return self.theme_variables[name]
+
+    @property
+    def make_link(self) -> Callable[[], EngineLink | Playback]:
+        path = self._play
+        return (lambda: Playback(path)) if path else EngineLink
+
+    def keep_run(self, state: RunState) -> None:
+        self.runs.append(state)
+        started = state.started
+        ended = state.failure.message if state.failure else state.finished.reason if state.finished else "left"
+        self.progress.add_run(
+            lesson=started.lesson, setting={"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
+            device=started.device, steps=state.step, ended=ended, metrics=state.last_metrics(),
+            columns={name: (state.steps_of[name], values) for name, values in state.values_of.items()},
+            at=datetime.now(UTC),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------ coming and going
+
+    def get_default_screen(self) -> Screen:
+        return Home()
+
+    def on_mount(self) -> None:
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread, or not this system
+                self._loop_signal(number)
+        if self.progress.notice:
+            self.notify(self.progress.notice, title=_("Progress"), severity="warning", timeout=20)
+        if self._first_lesson:
+            self.open_lesson(self._first_lesson)
+
+    def _loop_signal(self, number: int) -> None:
+        """A closed terminal or a polite end: keep everything, then go."""
+        import asyncio
+
+        asyncio.get_running_loop().add_signal_handler(number, lambda: self.run_worker(self.action_leave_app()))
+
+    def open_lesson(self, name: str) -> None:
+        try:
+            lesson = self.course.find(name).load()
+        except DltutorError as error:
+            self.say(_("This lesson cannot be opened"), str(error))
+            return
+        from dltutor.ui.screens.lesson import LessonScreen  # its Markdown is not needed for the first paint
+
+        self.push_screen(LessonScreen(lesson))
+
+    def leave_lesson(self) -> None:
+        self.pop_screen()
+        self.run_worker(self.screen.renew())
+
+    def say(self, title: str, text: str) -> None:
+        from dltutor.ui.screens.dialogs import Message
+
+        self.push_screen(Message(title, text))
+
+    async def action_leave_app(self) -> None:
+        for screen in self.screen_stack:
+            if hasattr(screen, "close"):
+                await screen.close()
+        self.exit()
+
+    # ------------------------------------------------------------ keys of everywhere
+
+    def action_keys(self) -> None:
+        from dltutor.ui.screens.dialogs import Help
+
+        self.push_screen(Help(self.screen))
+
+    async def action_language(self) -> None:
+        i18n.use("zh" if i18n.current() == "en" else "en")
+        self.progress.set_preference("language", i18n.current())
+        self.course = catalogue(i18n.current())
+        for screen in self.screen_stack:
+            if hasattr(screen, "renew"):
+                await screen.renew()
+        self.screen.refresh_bindings()
+
+    async def action_theme(self) -> None:
+        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+        self.progress.set_preference("theme", self.theme)
+        for screen in self.screen_stack:
+            if hasattr(screen, "renew"):
+                await screen.renew()
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        yield SystemCommand(_("Keys"), _("all keys of this screen"), self.action_keys)
+        yield SystemCommand("中文 / English", _("English or Chinese"), self.action_language)
+        yield SystemCommand(_("Theme"), _("dark or light"), self.action_theme)
+        yield SystemCommand(_("Quit"), _("leave; everything is kept"), self.action_leave_app)
+        for _part, _title, entries in self.course.parts():
+            for entry in entries:
+                title = f"{entry.id[:2]}  {entry.title}"
+                yield SystemCommand(title, entry.question, lambda name=entry.id: self.open_lesson(name))
+
+    # ------------------------------------------------------------ a terminal too small to read in
+
+    def on_resize(self, event: Resize) -> None:
+        from dltutor.ui.screens.dialogs import SMALLEST, TooSmall
+
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        shown = isinstance(self.screen, TooSmall)
+        if small and not shown:
+            self.push_screen(TooSmall())
+        elif shown and not small:
+            self.pop_screen()

@@ -1,0 +1,192 @@
+"""A lesson: its text on the left, its lab on the right; below 100 columns one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Static
+
+from dltutor.i18n import _
+from dltutor.lesson import Lesson
+from dltutor.ui.screens.dialogs import Ask
+from dltutor.ui.widgets.key_bar import KeyBar, bind
+from dltutor.ui.widgets.knobs import Knobs
+from dltutor.ui.widgets.lab import Lab
+from dltutor.ui.widgets.reader import Experiment, Reader
+
+
+class LessonScreen(Screen):
+    DEFAULT_CSS = """
+    LessonScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
+    LessonScreen #body { height: 1fr; }
+    LessonScreen Reader { width: 1fr; }
+    LessonScreen Lab { width: 1fr; border-left: solid $faint; }
+    LessonScreen.-narrow Lab { display: none; border-left: none; }
+    LessonScreen.-narrow.-lab Lab { display: block; }
+    LessonScreen.-narrow.-lab Reader { display: none; }
+    LessonScreen.-full Lab { display: none; border-left: none; }
+    LessonScreen.-full.-lab Lab { display: block; }
+    LessonScreen.-full.-lab Reader { display: none; }
+    """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    BINDINGS = [
+        bind("n", "turn(1)", "next", "the next section; this one counts as read"),
+        bind("p", "turn(-1)", "", "the section before"),
+        bind("g", "experiment", "try", "run the next experiment of this section"),
+        bind("tab", "switch", "text/lab", "from the text to the lab and back", priority=True),
+        bind("f", "full", "", "the text or the lab over the whole screen, and back"),
+        bind("m", "source", "", "formulas as drawn, or as they are written"),
+        bind("escape", "leave", "course", "back to the course; your place is kept"),
+    ]
+
+    def __init__(self, lesson: Lesson) -> None:
+        super().__init__()
+        self.lesson = lesson
+        self._tried = 0  # experiments of this section
+        place = self.app.progress.place(lesson.id)
+        self._place = place
+        ids = [section.id for section in lesson.sections]
+        self._section = ids.index(place.section) if place and place.section in ids else 0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="top")
+        with Horizontal(id="body"):
+            yield Reader(self.lesson, self._section)
+            if self.lesson.has_lab:
+                yield Lab(self.lesson, self.app.make_link, self._place.setting if self._place else None)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.reader.focus()
+        self.show_top()
+        if self._place:
+            self.call_after_refresh(self.reader.scroll_to, y=self._place.scroll, animate=False)
+
+    @property
+    def reader(self) -> Reader:
+        return self.query_one(Reader)
+
+    @property
+    def lab(self) -> Lab | None:
+        found = self.query(Lab)
+        return found.first() if found else None
+
+    def show_top(self) -> None:
+        index, total = self.reader.index, len(self.lesson.sections)
+        done = self.app.progress.completed(self.lesson.id)
+        dots = "".join("━" if section.id in done else "─" for section in self.lesson.sections)
+        top = Text.assemble(
+            (self.lesson.title, f"bold {self.app.ink('primary')}"), "  ",
+            (f"{index + 1}/{total} ", self.app.ink("muted")),
+            (dots[:index], self.app.ink("success")), ("◆", self.app.ink("accent")), (dots[index + 1 :], self.app.ink("muted")),
+            no_wrap=True,
+        )  # fmt: skip
+        self.query_one("#top", Static).update(top)
+
+    # ------------------------------------------------------------ reading
+
+    async def action_turn(self, by: int) -> None:
+        if by > 0:
+            self.app.progress.complete(self.lesson.id, self.reader.section.id)
+        index = self.reader.index + by
+        if 0 <= index < len(self.lesson.sections):
+            self._tried = 0
+            await self.reader.show(self.lesson, index)
+            self.show_text()
+            self.save()
+        elif by > 0:
+            self.notify(_("That was the last section: this lesson is done. Esc goes back to the course."))
+        self.show_top()
+
+    async def action_source(self) -> None:
+        await self.reader.toggle_source()
+
+    async def renew(self) -> None:
+        """The same place in another language."""
+        self.lesson = self.app.course.entry(self.lesson.id).load()
+        await self.reader.show(self.lesson, self.reader.index, self.reader.scroll_y)
+        if self.lab:
+            self.lab.speak(self.lesson)
+        self.show_top()
+
+    # ------------------------------------------------------------ text and lab
+
+    @property
+    def one_at_a_time(self) -> bool:
+        return self.has_class("-narrow") or self.has_class("-full")
+
+    def show_text(self) -> None:
+        self.remove_class("-lab")
+        self.reader.focus()
+
+    def show_lab(self) -> None:
+        if self.lab:
+            self.add_class("-lab")
+            self.lab.focus()
+            self.call_after_refresh(self.lab.redraw)
+
+    def action_switch(self) -> None:
+        """Where both are seen, the focus moves; else the one makes room for the other."""
+        lab = self.lab
+        if lab and (lab.has_focus or lab.has_focus_within):
+            self.show_text()
+        else:
+            self.show_lab()
+
+    def action_full(self) -> None:
+        in_lab = bool(self.lab and self.lab.has_focus_within)
+        self.toggle_class("-full")
+        self.set_class(in_lab, "-lab")
+        if in_lab:
+            self.call_after_refresh(self.lab.redraw)
+
+    def action_experiment(self) -> None:
+        experiments = self.reader.experiments()
+        if not experiments or not self.lab:
+            self.notify(_("This section has no experiment; space runs the lab as it is."))
+            return
+        self._try(experiments[self._tried % len(experiments)])
+        self._tried += 1
+
+    def on_experiment_chosen(self, message: Experiment.Chosen) -> None:
+        self._try(message.body)
+
+    def _try(self, body: dict[str, Any]) -> None:
+        if self.lab:
+            self.lab.experiment(body)
+            if self.one_at_a_time:
+                self.show_lab()
+
+    def on_knobs_asked(self, message: Knobs.Asked) -> None:
+        knob = message.knob
+        note = _("{range}. Turning it {effect}.").format(
+            range=knob.allowed(), effect=_("takes effect at once") if knob.live else _("starts the run again")
+        )
+        ask = Ask(knob.label, note, knob.format(self.lab.knobs[knob.name]), knob.parse)
+        self.app.push_screen(ask, lambda value: value is None or self.lab.turn(knob.name, value))
+
+    # ------------------------------------------------------------ keeping
+
+    def save(self) -> None:
+        setting = self.lab.setting() if self.lab else {}
+        self.app.progress.set_place(self.lesson.id, self.reader.section.id, float(self.reader.scroll_y), setting)
+
+    def on_lab_changed(self) -> None:
+        self.save()
+
+    def on_lab_ended(self, message: Lab.Ended) -> None:
+        self.app.keep_run(message.state)
+
+    async def action_leave(self) -> None:
+        await self.close()
+        self.app.leave_lesson()
+
+    async def close(self) -> None:
+        """Keep the place and the run, and leave no engine behind."""
+        self.save()
+        if self.lab:
+            await self.lab.close()

@@ -1,0 +1,121 @@
+"""The knobs of a lab: a table to turn them in, one line to read them in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.style import Style
+from rich.text import Text
+from textual.events import Click
+from textual.message import Message
+from textual.widget import Widget
+
+from dltutor.i18n import _
+from dltutor.lesson import Knob
+from dltutor.ui.widgets.key_bar import bind
+
+COLUMN = 34
+
+
+class Knobs(Widget, can_focus=True):
+    """A row a knob: up and down choose one, left and right turn it, enter asks for a value."""
+
+    DEFAULT_CSS = """
+    Knobs { height: auto; padding: 0 1; }
+    Knobs .knobs--label { color: $text; }
+    Knobs .knobs--value { color: $blue; text-style: bold; }
+    Knobs .knobs--note { color: $muted; }
+    Knobs .knobs--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+    """
+    COMPONENT_CLASSES = {"knobs--label", "knobs--value", "knobs--note", "knobs--cursor"}
+    BINDINGS = [
+        bind("up", "choose(-1)", "", "the knob above", show=False),
+        bind("down", "choose(1)", "", "the knob below", show=False),
+        bind("left", "turn(-1)", "lower", "turn the chosen knob down"),
+        bind("right", "turn(1)", "raise", "turn the chosen knob up"),
+        bind("enter", "ask", "type", "type a value for the chosen knob"),
+        bind("backspace", "default", "default", "put the chosen knob back to its default"),
+    ]
+
+    class Turned(Message):
+        def __init__(self, name: str, value: Any) -> None:
+            super().__init__()
+            self.name, self.value = name, value
+
+    class Asked(Message):
+        def __init__(self, knob: Knob) -> None:
+            super().__init__()
+            self.knob = knob
+
+    def __init__(self, knobs: dict[str, Knob], values: dict[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.knobs = knobs
+        self.values = values
+        self._chosen = 0
+
+    @property
+    def chosen(self) -> Knob:
+        return list(self.knobs.values())[self._chosen]
+
+    def set(self, values: dict[str, Any]) -> None:
+        self.values = values
+        self.refresh()
+
+    def _columns(self, width: int) -> int:
+        return max(1, width // COLUMN)
+
+    def get_content_height(self, _container: Any, _viewport: Any, width: int) -> int:
+        columns = self._columns(width)
+        return -(-len(self.knobs) // columns)
+
+    def render(self) -> Text:
+        columns = self._columns(self.size.width)
+        text = Text(no_wrap=True)
+        for index, knob in enumerate(self.knobs.values()):
+            text.append_text(self._cell(index, knob, self.size.width // columns))
+            text.append("\n" if (index + 1) % columns == 0 else "")
+        return text
+
+    def _cell(self, index: int, knob: Knob, width: int) -> Text:
+        cursor = self.has_focus and index == self._chosen
+        part = lambda name: Style() if cursor else self.get_component_rich_style(f"knobs--{name}", partial=True)  # noqa: E731
+        note = _("live") if knob.live else _("restarts")
+        cell = Text(no_wrap=True)
+        cell.append(knob.label, part("label"))
+        cell.append("  ")
+        cell.append(f"‹ {knob.format(self.values[knob.name])} ›" if cursor else knob.format(self.values[knob.name]), part("value"))
+        room = width - cell.cell_len - 1
+        if room > Text(note).cell_len + 1:
+            cell.append(" " * (room - Text(note).cell_len) + note, part("note"))
+        cell.truncate(width - 1, pad=True)
+        if cursor:
+            cell.stylize_before(self.get_component_rich_style("knobs--cursor", partial=True))
+        cell.append(" ")
+        return cell
+
+    def action_choose(self, by: int) -> None:
+        self._chosen = (self._chosen + by) % len(self.knobs)
+        self.refresh()
+
+    def action_turn(self, direction: int) -> None:
+        knob = self.chosen
+        self._post(knob.nudge(self.values[knob.name], direction))
+
+    def action_default(self) -> None:
+        self._post(self.chosen.default)
+
+    def action_ask(self) -> None:
+        self.post_message(self.Asked(self.chosen))
+
+    def _post(self, value: Any) -> None:
+        if value != self.values[self.chosen.name]:
+            self.post_message(self.Turned(self.chosen.name, value))
+
+    def on_click(self, event: Click) -> None:
+        columns = self._columns(self.size.width)
+        x, y = event.x - 1, event.y
+        index = y * columns + min(columns - 1, max(0, x) // max(1, self.size.width // columns))
+        if index < len(self.knobs):
+            self._chosen = index
+            self.focus()
+            self.refresh()

@@ -1,0 +1,162 @@
+"""One section of a lesson at a time: text, mathematics drawn in two dimensions, kernels, experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token
+from rich.style import Style
+from rich.syntax import ANSISyntaxTheme, Syntax
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Markdown, Static
+
+from dltutor import lesson as lessons
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.lesson import Code, Formula, Lesson, Section, Text
+from dltutor.ui.widgets.key_bar import bind
+
+SOON = {
+    "predict": "a prediction to make",
+    "quiz": "a quiz",
+    "exercise": "an exercise: write the kernel yourself",
+    "hunt": "a bug hunt",
+    "review": "review cards",
+}
+
+
+def drawn(tex: str) -> list[str]:
+    """`tex` as rows of characters; its source where it cannot be drawn."""
+    from texicode.pipeline import init_arts, render_tex_rows
+
+    init_arts({"fonts": "normal"})
+    try:
+        rows = render_tex_rows(tex.strip(), False)
+    except Exception:  # a library's parser meets a learner's lesson: the source is still readable
+        return [tex]
+    return [tex] if rows and rows[0].startswith("TeXicode:") else [row.rstrip() for row in rows]
+
+
+def inline(tex: str) -> str:
+    """`tex` in one row, for the midst of a sentence."""
+    rows = drawn(tex)
+    return rows[0].strip() if len(rows) == 1 else tex
+
+
+def code_theme(ink: Callable[[str], str]) -> ANSISyntaxTheme:
+    """Few colours, all of the theme's own."""
+    names = {
+        Token: "text", Comment: "muted", String: "success", String.Doc: "muted", Number: "accent", Keyword: "primary",
+        Operator: "text", Name.Decorator: "muted", Name.Function: "primary", Name.Builtin: "text",
+    }  # fmt: skip
+    return ANSISyntaxTheme({token: Style(color=ink(name)) for token, name in names.items()})
+
+
+class Experiment(Static, can_focus=True):
+    """A setting of the lab to try: press the key, and it runs so."""
+
+    DEFAULT_CSS = """
+    Experiment { border-left: wide $orange; padding: 0 1; margin: 0 0 1 0; color: $text; }
+    Experiment:focus { background: $raised; }
+    """
+    BINDINGS = [bind("enter", "run", "", "run this experiment")]
+
+    class Chosen(Message):
+        def __init__(self, body: dict[str, Any]) -> None:
+            super().__init__()
+            self.body = body
+
+    def __init__(self, body: dict[str, Any], lesson: Lesson) -> None:
+        self.body = body
+        super().__init__(self._text(lesson), markup=False)
+
+    def _text(self, lesson: Lesson) -> str:
+        turned = self.body.get("set", {})
+        setting = " · ".join(f"{lesson.knobs[name].label} {lesson.knobs[name].format(value)}" for name, value in turned.items())
+        return f"▶ {self.body['label']}   {_('press g')}" + (f"\n  {setting}" if setting else "")
+
+    def action_run(self) -> None:
+        self.post_message(self.Chosen(self.body))
+
+    def on_click(self) -> None:
+        self.action_run()
+
+
+class Reader(VerticalScroll):
+    """Shows a section; `source` shows formulas as they were written."""
+
+    DEFAULT_CSS = """
+    Reader { padding: 0 1; scrollbar-size-vertical: 1; }
+    Reader Markdown { padding: 0; margin: 0; height: auto; }
+    Reader MarkdownH1, Reader MarkdownH2 { margin: 0 0 1 0; padding: 0; content-align: left middle; }
+    Reader MarkdownBlock { margin: 0 0 1 0; }
+    Reader .formula { color: $blue; margin: 0 0 1 0; padding: 0 2; width: 100%; }
+    Reader .code { margin: 0 0 1 0; padding: 0 1; background: $background; border-left: tall $faint; }
+    Reader .kernel { margin: 0 0 1 0; padding: 0 1; border: round $faint; border-title-color: $blue;
+        border-subtitle-color: $muted; height: auto; }
+    Reader .soon { color: $muted; border-left: wide $faint; padding: 0 1; margin: 0 0 1 0; }
+    """
+    BINDINGS = [bind("j", "scroll_down", "", "scroll down", show=False), bind("k", "scroll_up", "", "scroll up", show=False)]
+
+    def __init__(self, lesson: Lesson, section: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.lesson = lesson
+        self.index = section
+        self.source = False
+
+    @property
+    def section(self) -> Section:
+        return self.lesson.sections[self.index]
+
+    def experiments(self) -> list[dict[str, Any]]:
+        return [block.body for block in self.section.blocks if getattr(block, "kind", "") == "lab"]
+
+    def compose(self) -> ComposeResult:
+        yield Markdown(f"## {self.section.title}")
+        for block in self.section.blocks:
+            yield from self._block(block)
+
+    def _block(self, block: Any) -> Iterator[Widget]:
+        match block:
+            case Text(markdown):
+                render = (lambda tex: f"`${tex}$`") if self.source else (lambda tex: f"`{inline(tex)}`")
+                yield Markdown(lessons.inline_math(markdown, render), open_links=False)
+            case Formula(tex):
+                yield Static("\n".join([f"$$ {tex} $$"] if self.source else drawn(tex)), markup=False, classes="formula")
+            case Code(language, text):
+                yield Static(self._syntax(text, language), classes="code")
+            case _ if block.kind == "lab":
+                yield Experiment(block.body, self.lesson)
+            case _ if block.kind == "kernel":
+                yield self._kernel(block.argument)
+            case _:
+                title = block.body.get("title") or block.body.get("question") or ""
+                yield Static(f"{_('soon')}: {_(SOON[block.kind])}\n{title}".rstrip(), markup=False, classes="soon")
+
+    def _syntax(self, text: str, language: str = "python") -> Syntax:
+        return Syntax(text, language or "text", theme=code_theme(self.app.ink), word_wrap=True)
+
+    def _kernel(self, reference: str) -> Static:
+        """A function's source as it is on disk now; it cannot drift from what runs."""
+        try:
+            quote = lessons.quote(reference)
+        except DltutorError as error:
+            return Static(str(error), markup=False, classes="kernel")
+        box = Static(self._syntax(quote.source), classes="kernel")
+        box.border_title = quote.name
+        box.border_subtitle = f"{quote.path}:{quote.first_line}"
+        return box
+
+    async def show(self, lesson: Lesson, section: int, scroll: float = 0.0) -> None:
+        """Turn to `section`."""
+        self.lesson, self.index = lesson, section
+        await self.recompose()
+        self.call_after_refresh(self.scroll_to, y=scroll, animate=False)
+
+    async def toggle_source(self) -> None:
+        self.source = not self.source
+        await self.show(self.lesson, self.index, self.scroll_y)

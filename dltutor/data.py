@@ -29,6 +29,7 @@ Rng = np.random.Generator
 Table = tuple[np.ndarray, np.ndarray]  # inputs (N, D) and targets, row for row
 
 TEST_FRACTION = 0.25  # of a real data set, held out
+TEST_AT_LEAST = 100  # samples of a made-up one: as many as there are to train on, but never so few that luck decides
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts the files
 
 
@@ -141,26 +142,28 @@ def _target(t: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
 def line(points: int, noise: float, rng: Rng) -> Dataset:
     """y = 3x + 2 + noise: x uniform on [0, 2), noise normal with mean 0 and this standard deviation.
 
-    `points` samples to train on and as many to test on; x (points, 1), t (points, 1).
+    `points` samples to train on and as many, at least 100, to test on; x (points, 1), t (points, 1).
     """
 
-    def draw() -> Table:
-        x = rng.uniform(0, 2, (points, 1))
-        return x, 3 * x + 2 + noise * rng.standard_normal((points, 1))
+    def draw(k: int) -> Table:
+        x = rng.uniform(0, 2, (k, 1))
+        return x, 3 * x + 2 + noise * rng.standard_normal((k, 1))
 
-    return _dataset(draw(), draw(), ("x",))
+    return _dataset(draw(points), draw(max(points, TEST_AT_LEAST)), ("x",))
 
 
 def regression(points: int, noise: float, rng: Rng) -> Dataset:
     """scikit-learn's `make_regression`: 10 standard normal features, of which 3 count; the other 7 have weight 0.
 
     Targets and noise are divided by 100, so that the true weights lie between 0 and 1 and `noise`, its standard
-    deviation, means what it means for `line`. `points` samples to train on and as many to test on.
+    deviation, means what it means for `line`. `points` samples to train on and as many, at least 100, to test on.
     """
     from sklearn.datasets import make_regression  # here: the import costs seconds
 
     seed = int(rng.integers(2**31))
-    x, t = make_regression(2 * points, 10, n_informative=3, noise=100 * noise, random_state=seed)
+    x, t = make_regression(
+        points + max(points, TEST_AT_LEAST), 10, n_informative=3, noise=100 * noise, random_state=seed
+    )
     t = t / 100
     return _dataset((x[:points], t[:points]), (x[points:], t[points:]), tuple(f"x{i}" for i in range(10)))
 
@@ -236,16 +239,16 @@ def blobs(points: int, noise: float, rng: Rng) -> Dataset:
 
 
 def _plane(place: Callable[[int], Table], points: int, noise: float, rng: Rng, classes: tuple[str, str]) -> Dataset:
-    """`points` samples to train on and as many to test on: x (points, 2), t (points, 1) of 0 and 1.
+    """`points` samples to train on and as many, at least 100, to test on: x (points, 2), t (points, 1) of 0 and 1.
 
     After its class is settled, each point is moved by normal noise with standard deviation `noise` along either axis.
     """
 
-    def draw() -> Table:
-        x, t = place(points)
+    def draw(k: int) -> Table:
+        x, t = place(k)
         return x + noise * rng.standard_normal(x.shape), t.reshape(-1, 1)
 
-    return _dataset(draw(), draw(), ("x1", "x2"), classes)
+    return _dataset(draw(points), draw(max(points, TEST_AT_LEAST)), ("x1", "x2"), classes)
 
 
 # ---------------------------------------------------------------- real, bundled with scikit-learn

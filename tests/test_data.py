@@ -166,10 +166,18 @@ def test_choosing_features_by_name() -> None:
 # ---------------------------------------------------------------- what each set is
 
 
+@pytest.mark.parametrize("name", ["line", "regression", *PLANAR])
+@pytest.mark.parametrize(("points", "to_test"), [(4, 100), (150, 150)])
+def test_a_made_up_set_has_as_many_samples_as_asked_for_and_enough_to_test_on(
+    name: str, points: int, to_test: int
+) -> None:
+    d = load(name, points=points, rng=rng())
+    assert (len(d), len(d.test_x)) == (points, to_test)
+
+
 def test_line_lies_on_3x_plus_2_when_there_is_no_noise() -> None:
     d = load("line", points=50, noise=0, rng=rng())
     assert np.allclose(d.t, 3 * d.x + 2, atol=1e-5)
-    assert len(d) == 50
 
 
 def test_the_noise_of_line_has_the_spread_asked_for() -> None:

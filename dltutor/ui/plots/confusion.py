@@ -1,0 +1,137 @@
+"""How often each class was taken for which: true class by row, predicted class by column."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dltutor.i18n import _, plural
+from dltutor.pictures import Confusion
+from dltutor.ui.plots import raster
+from dltutor.ui.plots.cells import DEFAULT, Cells, cut, width_of
+from dltutor.ui.plots.frame import centred, heading
+from dltutor.ui.plots.look import Look
+from dltutor.ui.plots.palette import bright, diverging, palette
+
+_STEPS = 6  # of shade on each side
+
+
+def draw(picture: Confusion, width: int, height: int, look: Look, *, title: str = "") -> Cells:
+    """The table in `width` x `height` cells. Shade is the share of the true class: blue hits, orange mistakes."""
+    cells = Cells(width, height)
+    area = heading(cells, look, title, [])
+    counts = _counts(picture)
+    if not counts.size:
+        centred(area, look, _("no data yet"))
+        return cells
+    names = _names(picture, len(counts))
+    left = _label_width(area, names, len(counts))
+    head = 1 if area.height > len(counts) else 0
+    if area.height >= len(counts) + 2:
+        _axes(area, look)
+        head = 2
+    across, down = _cell_size(area, len(counts), left, head)
+    colours = _colours(look, counts)
+    for row, name in enumerate(names):
+        y = head + row * down + (down - 1) // 2
+        area.text(0, y, cut(name, left - 1, ""), palette(look).dim)
+        area.text(left + row * across + max(0, across - width_of(cut(name, across - 1, ""))) // 2, head - 1,
+                  cut(name, across - 1, ""), palette(look).dim)  # fmt: skip
+        for column in range(len(counts)):
+            box = area.window(left + column * across, head + row * down, across, down)
+            _box(box, look, int(counts[row, column]), row == column, int(colours[row, column]))
+    return cells
+
+
+def _counts(picture: Confusion) -> np.ndarray:
+    counts = raster.numbers(picture.counts)
+    square = counts.ndim == 2 and counts.shape[0] == counts.shape[1]
+    return np.maximum(np.nan_to_num(counts), 0).astype(np.int64) if square else np.empty((0, 0), np.int64)
+
+
+def _names(picture: Confusion, count: int) -> list[str]:
+    return [picture.classes[n] if n < len(picture.classes) else str(n) for n in range(count)]
+
+
+def _label_width(area: Cells, names: list[str], count: int) -> int:
+    """Columns for the names at the left: what three columns a class leave, but no more than they need."""
+    want = max(map(width_of, names)) + 1
+    return max(0, min(want, area.width - 3 * count, area.width // 3))
+
+
+def _cell_size(area: Cells, count: int, left: int, head: int) -> tuple[int, int]:
+    across = max(1, min(12, (area.width - left) // count))
+    return across, max(1, min(3, across // 3, (area.height - head) // count))
+
+
+def _axes(area: Cells, look: Look) -> None:
+    words = _("true, down; predicted, across") if look.glyphs == "ascii" else _("true ↓  predicted →")
+    area.text(0, 0, cut(words, area.width, ""), palette(look).dim)
+
+
+def _colours(look: Look, counts: np.ndarray) -> np.ndarray:
+    """A background for each cell: darker steps for larger shares of the row."""
+    if look.depth == "mono":
+        return np.full(counts.shape, DEFAULT)
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    step = np.minimum(np.ceil(np.sqrt(share) * _STEPS), _STEPS).astype(int)
+    ramp = diverging(look, 2 * _STEPS + 1)
+    hit = np.eye(len(counts), dtype=bool)
+    colours = ramp[np.where(hit, _STEPS - step, _STEPS + step)]
+    return np.where(counts > 0, colours, DEFAULT)
+
+
+def _box(box: Cells, look: Look, count: int, hit: bool, colour: int) -> None:
+    if not (box.width and box.height):
+        return
+    words = _number(count, hit, box.width, look)
+    box.bg[:] = colour
+    fg = palette(look).text if count or colour != DEFAULT else palette(look).faint
+    if colour != DEFAULT:
+        dark_ink, pale_ink = palette(look).deep[4], palette(look).pale[4]
+        fg = dark_ink if bright(np.array([colour]))[0] else pale_ink
+    box.text((box.width - len(words) + 1) // 2, (box.height - 1) // 2, words, fg)
+
+
+def _number(count: int, hit: bool, width: int, look: Look) -> str:
+    """The count as it fits; without colour a mistake in brackets stands out where there is room."""
+    if not count:
+        return "." if look.glyphs == "ascii" else "·"
+    words = str(count)
+    if len(words) > width and count >= 1000:
+        words = f"{count // 1000}k"
+    if len(words) > width:
+        return "+" if look.glyphs == "ascii" else "▪"
+    return f"[{words}]" if look.depth == "mono" and hit and len(words) + 2 <= width else words
+
+
+# ---------------------------------------------------------------- in words
+
+
+def say(picture: Confusion) -> str:
+    """Accuracy, and the commonest mistake."""
+    counts = _counts(picture)
+    total = int(counts.sum())
+    if not total:
+        return _("no data yet")
+    right = int(np.trace(counts))
+    words = _("{right} of {all} right ({share})").format(
+        right=right, all=plural("{n} sample", "{n} samples", total), share=f"{right / total:.1%}"
+    )
+    return words + _mistake(picture, counts)
+
+
+def _mistake(picture: Confusion, counts: np.ndarray) -> str:
+    wrong = counts - np.diag(np.diag(counts))
+    if not wrong.any():
+        return ""
+    row, column = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    names = _names(picture, len(counts))
+    return _("; the commonest mistake is {true} taken for {taken}, {times}").format(
+        true=names[row], taken=names[column], times=plural("{n} time", "{n} times", int(wrong[row, column]))
+    )
+
+
+if __name__ == "__main__":
+    from dltutor.ui.plots import demo
+
+    demo.show(demo.confusion(), draw, say)

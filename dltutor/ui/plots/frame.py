@@ -1,0 +1,151 @@
+"""What surrounds a plot: title, legend, axes. Laid out by priority: first ticks give way, then the legend, then the title."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dltutor.ui.plots.cells import Cells, cut, width_of
+from dltutor.ui.plots.look import Look
+from dltutor.ui.plots.palette import palette
+from dltutor.ui.plots.raster import DOTS
+from dltutor.ui.plots.scale import Axis, tick
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend: how it is drawn, and its name."""
+
+    mark: str
+    colour: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The glyphs of axes."""
+
+    upright: str
+    notch_left: str
+    corner: str
+    level: str
+    notch_below: str
+    grid: str
+
+
+_LINES = Rules("│", "┤", "└", "─", "┬", "┈")
+_ASCII = Rules("|", "+", "+", "-", "+", " ")
+
+
+def rules(look: Look) -> Rules:
+    return _ASCII if look.glyphs == "ascii" else _LINES
+
+
+def heading(cells: Cells, look: Look, title: str, legend: list[Entry]) -> Cells:
+    """Write title and legend into the top row; returns the rest. No row is spent when there is nothing to say."""
+    if not (title or legend) or cells.height < 3:
+        return cells
+    room = _legend(cells, look, legend, min(width_of(title), 16) + 2 if title else 0)
+    cells.text(0, 0, cut(title, room, _more(look)), palette(look).text)
+    return cells.window(0, 1, cells.width, cells.height - 1)
+
+
+def _more(look: Look) -> str:
+    return "." if look.glyphs == "ascii" else "…"
+
+
+def _legend(cells: Cells, look: Look, legend: list[Entry], reserved: int) -> int:
+    """Write as many names as fit to the right; returns the columns left of them."""
+    for longest in (40, 12, 8, 5):
+        names = [cut(entry.name, longest, _more(look)) for entry in legend]
+        need = sum(width_of(entry.mark) + 1 + width_of(name) + 2 for entry, name in zip(legend, names, strict=True))
+        if legend and reserved + need - 2 <= cells.width:
+            break
+    else:
+        return cells.width
+    x = start = cells.width - need + 2
+    for entry, name in zip(legend, names, strict=True):
+        x = cells.text(x, 0, entry.mark, entry.colour)
+        x = cells.text(x + 1, 0, name, palette(look).dim) + 2
+    return start - 2
+
+
+def axes(cells: Cells, look: Look, x: Axis, y: Axis, names: tuple[str, str] = ("", ""), grid: bool = False) -> Cells:
+    """Draw both axes around the rest, which is returned. Small plots lose tick labels first, then the axes."""
+    if cells.width < 12 or cells.height < 4:
+        return cells
+    below = 2 if cells.height >= 12 else 1
+    height = cells.height - below
+    ticks = [(value, tick(value)) for value in y.ticks(max(2, height // 4))]
+    left = min(max((len(label) for _, label in ticks), default=0), 7) + 1
+    if cells.width < 26:
+        ticks, left = [], 0
+    area = cells.window(left + 1, 0, cells.width - left - 1, height)
+    _upright(cells, area, look, y, ticks, left, grid)
+    _level(cells, area, look, x, left, below, _named(names, look))
+    return area
+
+
+def _upright(
+    cells: Cells, area: Cells, look: Look, y: Axis, ticks: list[tuple[float, str]], left: int, grid: bool
+) -> None:
+    lines, colours = rules(look), palette(look)
+    cells.put(left, np.arange(area.height), lines.upright, colours.dim)
+    for value, label in ticks:
+        row = row_of(y, value, area.height, look)
+        cells.text(left - len(label), row, label[:left], colours.dim)
+        cells.put(left, row, lines.notch_left, colours.dim)
+        if grid:
+            area.put(np.arange(area.width), row, lines.grid, colours.faint)
+
+
+def _level(cells: Cells, area: Cells, look: Look, x: Axis, left: int, below: int, names: str) -> None:
+    """The lower axis; labels stand under it, or in it where rows are few, and the axes' names to their right."""
+    lines, colours = rules(look), palette(look)
+    row = area.height + below - 1
+    cells.put(np.arange(left, cells.width), area.height, lines.level, colours.dim)
+    cells.put(left, area.height, lines.corner, colours.dim)
+    end = cells.width
+    if names and width_of(names) <= area.width // 2:
+        end -= width_of(names)
+        cells.text(end, row, names, colours.dim)
+        end -= 1
+    free = 0 if below == 2 else left
+    for value in x.ticks(max(1, area.width // 12)):
+        label = tick(value)
+        at = left + 1 + column_of(x, value, area.width)
+        cells.put(at, area.height, lines.notch_below, colours.dim)
+        start = min(max(at - len(label) // 2, free), cells.width - len(label))
+        if free <= start and start + len(label) <= end:
+            cells.text(start, row, label, colours.dim)
+            free = start + len(label) + 1
+
+
+def _named(names: tuple[str, str], look: Look) -> str:
+    """What the axes show: "width → height ↑"."""
+    x, y = names
+    if not (x and y):
+        return x or y
+    return f"{x}, {y}" if look.glyphs == "ascii" else f"{x} → {y} ↑"
+
+
+def row_of(axis: Axis, value: float, rows: int, look: Look) -> int:
+    """The cell row of a value, by the same rounding as the dots of lines."""
+    place = float(axis.place(value))
+    if not np.isfinite(place):
+        return -1
+    dots = DOTS[look.glyphs][1]
+    return int(np.rint((1 - place) * (rows * dots - 1))) // dots
+
+
+def column_of(axis: Axis, value: float, columns: int) -> int:
+    """The cell column of a value; the axis' end belongs to the last one."""
+    place = float(axis.place(value))
+    return min(int(place * columns), columns - 1) if np.isfinite(place) else -1
+
+
+def centred(cells: Cells, look: Look, message: str) -> None:
+    """A sentence in the middle of an otherwise empty plot."""
+    message = cut(message, cells.width, _more(look))
+    cells.text((cells.width - width_of(message)) // 2, cells.height // 2, message, palette(look).dim)

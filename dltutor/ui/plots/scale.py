@@ -1,0 +1,123 @@
+"""Axes: ranges that stay put while data grows, ticks at round numbers, and numbers in words.
+
+A range that follows the data repaints the whole plot at every step (20 times the bytes); these move by steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+_ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A finite range with low < high; on a log axis both are powers of ten above zero."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def place(self, values: np.ndarray | float) -> np.ndarray:
+        """Where values lie: 0 at `low`, 1 at `high`; NaN for what has no place (zero on a log axis)."""
+        values = np.asarray(values, float)
+        if not self.log:
+            return (values - self.low) / (self.high - self.low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.where(values > 0, np.log10(values), np.nan)
+        low, high = math.log10(self.low), math.log10(self.high)
+        return (logs - low) / (high - low)
+
+    def ticks(self, count: int) -> list[float]:
+        """About `count` round numbers within the range."""
+        return _decades(self.low, self.high, count) if self.log else _steps(self.low, self.high, count)
+
+
+def axis(low: float, high: float) -> Axis:
+    """An axis for any two numbers: bad ones become 0 to 1, equal ones get room."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return Axis(0.0, 1.0)
+    low, high = min(low, high), max(low, high)
+    if high - low > 1e-12 * max(abs(low), abs(high), 1e-300):
+        return Axis(low, high)
+    room = abs(low) * 0.5 or 1.0
+    return Axis(low - room, high + room)
+
+
+def sticky(low: float, high: float) -> Axis:
+    """A range around low..high whose ends are round and move by steps; it starts at 0 where that costs little."""
+    found = axis(low, high)
+    low, high = found.low, found.high
+    if 0 <= low < 0.5 * high:
+        return Axis(0.0, round_up(high))
+    if -0.5 * low > -high >= 0:
+        return Axis(-round_up(-low), 0.0)
+    step = round_up((high - low) / 4)
+    return axis(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step)
+
+
+def sticky_log(low: float, high: float) -> Axis:
+    """Whole decades around the positive numbers low..high, twelve at most."""
+    if not (low > 0 and math.isfinite(high) and high > 0):
+        return Axis(0.1, 1.0, log=True)
+    top = math.ceil(math.log10(high) - 1e-9)
+    bottom = max(math.floor(math.log10(low) + 1e-9), top - 12, -300)
+    return Axis(10.0 ** min(bottom, top - 1), 10.0**top, log=True)
+
+
+def round_up(value: float) -> float:
+    """The next round number: 1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6 or 8 times a power of ten."""
+    if not (value > 0 and math.isfinite(value)):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next((step * power for step in _ROUND if value <= step * power * (1 + 1e-9)), 10 * power)
+
+
+def _steps(low: float, high: float, count: int) -> list[float]:
+    raw = (high - low) / max(1, count)
+    power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 0.0
+    if not (power > 0 and math.isfinite(raw)):
+        return [low]
+    step = next(m * power for m in (1, 2, 2.5, 5, 10, 20) if raw <= m * power * (1 + 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [n * step for n in range(first, last + 1)]
+
+
+def _decades(low: float, high: float, count: int) -> list[float]:
+    bottom, top = round(math.log10(low)), round(math.log10(high))
+    every = max(1, math.ceil((top - bottom) / max(1, count)))
+    return [10.0**n for n in range(bottom, top + 1, every)]
+
+
+def tick(value: float) -> str:
+    """A tick's label: short and without noise."""
+    size = abs(value)
+    if size < 1e-12:
+        return "0"
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if limit <= size < 1e12:
+            return f"{value / limit:.4g}{letter}"
+    if 1e-3 <= size < 1e3:
+        return f"{value:.4g}"
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def short(value: float) -> str:
+    """A measured number as one says it: three digits that count."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value == 0 or 1e-4 <= abs(value) < 1e4:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def whole(value: float) -> str:
+    """A step number with its thousands marked; other numbers short."""
+    return f"{int(value):,}" if math.isfinite(value) and value == int(value) else short(value)

@@ -1,0 +1,122 @@
+"""Points in the plane with lines through them: data and the model's fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dltutor.i18n import _, plural
+from dltutor.pictures import Points, Scatter, Series
+from dltutor.ui.plots import raster
+from dltutor.ui.plots.cells import Cells
+from dltutor.ui.plots.frame import Entry, axes, centred, heading
+from dltutor.ui.plots.look import Look
+from dltutor.ui.plots.palette import ASCII_MARKS, MARKS, palette
+from dltutor.ui.plots.scale import Axis, axis, short
+
+CROWD = 300  # from so many points on each is a dot rather than a glyph
+
+
+def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = "") -> Cells:
+    """The points and lines in `width` x `height` cells. A line takes a colour of its own, after those of the classes."""
+    cells = Cells(width, height)
+    x, y, label = plane(picture.points)
+    classes = int(label.max()) + 1 if label.size else 0
+    rest = heading(cells, look, title, _legend(picture.lines, look, classes))
+    along, up = axis(*picture.x), axis(*picture.y)
+    area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
+    if not x.size and not picture.lines:
+        centred(area, look, _("no data yet"))
+    for number in range(classes):
+        chosen = label == number
+        _points(area, look, along, up, x[chosen], y[chosen], number, x.size >= CROWD)
+    for number, line in enumerate(picture.lines, classes):
+        _line(area, look, along, up, line, number)
+    return cells
+
+
+def plane(points: Points | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and class number of all points that lie anywhere."""
+    if points is None:
+        return np.empty(0), np.empty(0), np.empty(0, int)
+    x, y = raster.numbers(points.x).ravel(), raster.numbers(points.y).ravel()
+    size = min(x.size, y.size)
+    label = raster.numbers(points.label).ravel() if points.label is not None else np.zeros(size)
+    size = min(size, label.size)
+    good = np.isfinite(x[:size]) & np.isfinite(y[:size])
+    return x[:size][good], y[:size][good], label[:size][good].astype(int)
+
+
+def mark(look: Look, number: int) -> str:
+    """The glyph of class `number`."""
+    marks = ASCII_MARKS if look.glyphs == "ascii" else MARKS
+    return marks[number % len(marks)]
+
+
+def cells_of(area: Cells, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cells in which points lie; -1 for those outside."""
+    columns, rows = along.place(x), 1 - up.place(y)
+    inside = (columns >= 0) & (columns <= 1) & (rows >= 0) & (rows <= 1)
+    columns = np.minimum((columns * area.width).astype(int, copy=False, casting="unsafe"), area.width - 1)
+    rows = np.minimum((rows * area.height).astype(int, copy=False, casting="unsafe"), area.height - 1)
+    return np.where(inside, columns, -1), np.where(inside, rows, -1)
+
+
+def _points(
+    area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray, number: int, crowd: bool
+) -> None:
+    colour = palette(look).series[number % 10]
+    if crowd and look.glyphs != "ascii" and look.depth != "mono":
+        raster.stamp(area, _dots(area, look, along, up, x, y), look, colour)
+    else:
+        area.put(*cells_of(area, along, up, x, y), "•" if mark(look, number) == "●" else mark(look, number), colour)
+
+
+def _dots(area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    across, down = raster.DOTS[look.glyphs]
+    mask = np.zeros((area.height * down, area.width * across), bool)
+    fine = Cells(mask.shape[1], mask.shape[0])
+    columns, rows = cells_of(fine, along, up, x, y)
+    mask[rows[rows >= 0], columns[rows >= 0]] = True
+    return mask
+
+
+def _line(area: Cells, look: Look, along: Axis, up: Axis, line: Series, number: int) -> None:
+    across, down = raster.DOTS[look.glyphs]
+    width, height = area.width * across, area.height * down
+    x, y = raster.numbers(line.x).ravel(), raster.numbers(line.y).ravel()
+    size = min(x.size, y.size)
+    mask = raster.polyline(along.place(x[:size]) * width - 0.5, (1 - up.place(y[:size])) * height - 0.5, width, height)
+    raster.stamp(area, mask, look, palette(look).series[number % 10], "*+#%"[number % 4])
+
+
+def _legend(lines: list[Series], look: Look, classes: int) -> list[Entry]:
+    marks = "*+#%" if look.glyphs == "ascii" else "━━━━"
+    return [
+        Entry(marks[number % 4], palette(look).series[number % 10], line.name)
+        for number, line in enumerate(lines, classes)
+    ]
+
+
+def say(picture: Scatter) -> str:
+    """How many points, and where the lines run."""
+    x, _y, _label = plane(picture.points)
+    parts = [plural("{n} point", "{n} points", x.size)]
+    return "; ".join(parts + [words for line in picture.lines if (words := _course(line))])
+
+
+def _course(line: Series) -> str:
+    x, y = raster.numbers(line.x).ravel(), raster.numbers(line.y).ravel()
+    size = min(x.size, y.size)
+    good = np.isfinite(x[:size]) & np.isfinite(y[:size])
+    x, y = x[:size][good], y[:size][good]
+    if x.size < 2:
+        return ""
+    return _("{name} runs from {y0} at {x0} to {y1} at {x1}").format(
+        name=line.name, x0=short(x[0]), y0=short(y[0]), x1=short(x[-1]), y1=short(y[-1])
+    )
+
+
+if __name__ == "__main__":
+    from dltutor.ui.plots import demo
+
+    demo.show(demo.scatter(), draw, say)

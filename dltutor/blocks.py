@@ -72,10 +72,10 @@ class Section:
         return [block for block in self.blocks if isinstance(block, Widget)]
 
 
-def section_ids(body: str) -> tuple[str, ...]:
-    """The ids of the sections, found without parsing the rest: what a list of lessons needs."""
+def outline(body: str) -> dict[str, str]:
+    """The sections' ids and titles, found without parsing the rest: what a list of lessons needs."""
     prose = re.sub(r"^(`{3,}|~{3,}).*?^\1\s*?$", "", body, flags=re.MULTILINE | re.DOTALL)
-    return tuple(re.findall(r"^## .*\{#([^{}\s]+)\}\s*?$", prose, re.MULTILINE))
+    return {id: title for title, id in re.findall(r"^## +(.*?)\s*\{#([^{}\s]+)\}\s*?$", prose, re.MULTILINE)}
 
 
 def read_sections(lines: list[str], file: Path, first: int) -> tuple[Section, ...]:

@@ -22,8 +22,8 @@ from dltutor.blocks import (
     Text,
     Widget,
     inline_math,
+    outline,
     read_sections,
-    section_ids,
 )
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
@@ -84,7 +84,8 @@ class Heading:
     metrics: dict[str, str]
     """Display names of metrics, where the lesson gives one."""
     kernels: list[str]
-    section_ids: tuple[str, ...]
+    outline: dict[str, str]
+    """Section id -> title, in order."""
     folder: Path
     has_lab: bool
     language: str = "en"
@@ -99,6 +100,10 @@ class Heading:
     def restored(self, stored: Mapping[str, Any]) -> dict[str, Value]:
         """The values of all knobs, with as much of a `stored` setting as this lesson still allows."""
         return knob_values.restored(self.knobs, stored)
+
+    @property
+    def section_ids(self) -> tuple[str, ...]:
+        return tuple(self.outline)
 
     def metric(self, name: str) -> str:
         """The display name of a metric."""
@@ -192,6 +197,9 @@ class _Source:
     def body(self) -> list[str]:
         return self.lines[self.body_at :]
 
+    def outline(self) -> dict[str, str]:
+        return outline("\n".join(self.body()))
+
     def sections(self) -> tuple[Section, ...]:
         return read_sections(self.body(), self.file, self.body_at + 1)
 
@@ -223,7 +231,7 @@ def _load_english(folder: Path) -> Lesson:
     heading = _heading(source, folder)
     _quotes_resolve(heading, source.front_matter())
     sections = tuple(_sound(section, heading, source.file) for section in source.sections())
-    return Lesson(**(vars(heading) | {"section_ids": tuple(section.id for section in sections), "sections": sections}))
+    return Lesson(**(vars(heading) | {"sections": sections}))
 
 
 # ---------------------------------------------------------------- front matter
@@ -244,7 +252,7 @@ def _heading(source: _Source, folder: Path) -> Heading:
         pictures=_pictures(fields),
         metrics=_metrics(fields),
         kernels=fields.texts("kernels", []),
-        section_ids=section_ids("\n".join(source.body())),
+        outline=source.outline(),
         folder=folder,
         has_lab=(folder / "lab.py").is_file(),
     )
@@ -485,6 +493,7 @@ def _translate(english: Heading, source: _Source, language: str) -> Heading:
         "knobs": _translate_knobs(english.knobs, Fields(fields.map("knobs"), source.file)),
         "pictures": _translate_pictures(english.pictures, Fields(fields.map("pictures"), source.file)),
         "metrics": english.metrics | _metrics(fields),
+        "outline": source.outline(),
         "language": language,
     }
     fields.end()

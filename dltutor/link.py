@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
@@ -20,10 +19,27 @@ from typing import IO
 from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.wire import Command, Event, Failed, Pause, Resume, Stop, decode, encode
+from dltutor.wire import (
+    LONGEST_LINE,
+    Command,
+    Event,
+    Failed,
+    Finished,
+    Metrics,
+    Pause,
+    Paused,
+    Resume,
+    Resumed,
+    Rewind,
+    Start,
+    Started,
+    Stop,
+    decode,
+    encode,
+)
 
-LONGEST_LINE = 1 << 24
-LAST_LINES = 30  # of standard error, shown when the engine dies
+LAST_BYTES = 4000  # of standard error, shown when the engine dies
+Entry = tuple[float, Event]  # of a recording: seconds since its start, and what the engine said
 
 
 class EngineLink:
@@ -32,13 +48,18 @@ class EngineLink:
     def __init__(self, record: Path | None = None) -> None:
         self._recorder = Recorder(record) if record else None
         self._process: asyncio.subprocess.Process | None = None
-        self._errors: deque[str] = deque(maxlen=LAST_LINES)
+        self._errors = b""
         self._drain: asyncio.Task | None = None
         self._closing = False
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
+
+    @property
+    def notice(self) -> str:
+        """What went wrong with the recording, if anything."""
+        return self._recorder.notice if self._recorder else ""
 
     async def start(self) -> None:
         pipe = asyncio.subprocess.PIPE
@@ -62,18 +83,21 @@ class EngineLink:
     async def events(self) -> AsyncIterator[Event]:
         process = self._process
         assert process and process.stdout, "start() first"
+        told = False  # why it ends
         async for line in process.stdout:
             if self._recorder:
                 self._recorder.note("up", line)
-            yield decode(line)  # type: ignore[misc]
+            event = decode(line)
+            told = isinstance(event, Failed) and event.fatal
+            yield event  # type: ignore[misc]
         code = await process.wait()
         if self._drain:
             await self._drain
-        if not self._closing:
+        if not (told or self._closing):
             yield self._death(code)
 
     async def close(self) -> None:
-        """End the engine: stdin's end asks it to go, then SIGKILL."""
+        """End the engine: it keeps nothing that could be spoilt, so SIGKILL will do."""
         self._closing = True
         process = self._process
         if process and process.returncode is None:
@@ -87,22 +111,27 @@ class EngineLink:
 
     async def _drain_errors(self) -> None:
         assert self._process and self._process.stderr
-        async for line in self._process.stderr:
-            self._errors.append(line.decode(errors="replace").rstrip())
+        while chunk := await self._process.stderr.read(1 << 16):
+            self._errors = (self._errors + chunk)[-LAST_BYTES:]
 
     def _death(self, code: int) -> Failed:
         how = signal.Signals(-code).name if code < 0 else _("exit code {code}").format(code=code)
         message = _("the engine ended unexpectedly ({how})").format(how=how)
-        hint = _("Nothing of yours is lost. Press space to start a new engine and run the lab again.")
-        return Failed(message, hint, trace="\n".join(self._errors), fatal=True)
+        hint = _("Nothing of yours is lost: start it again.")
+        if how == "SIGKILL":
+            hint += " " + _("The system may have run out of memory.")
+        return Failed(message, hint, trace=self._errors.decode(errors="replace").strip(), fatal=True)
 
 
 class Recorder:
     """Writes what crosses the wire, a line each, with the seconds since the start and the direction."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notice = ""
+        """Why the recording ends before the run does."""
         try:
-            self._file: IO[str] | None = path.open("w", encoding="utf-8")
+            self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
             message = _("cannot record to {path}: {error}").format(path=path, error=error.strerror)
             raise DltutorError(message, _("Name a file in a folder that you can write to.")) from error
@@ -114,7 +143,8 @@ class Recorder:
 
     def close(self) -> None:
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what did not fit before does not fit now
+                self._file.close()
             self._file = None
 
     def _write(self, entry: dict) -> None:
@@ -122,18 +152,27 @@ class Recorder:
             return
         try:
             self._file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")
-        except OSError:  # a full disk ends the recording, not the run
+        except OSError as error:  # a full disk ends the recording, not the run
+            self.notice = _("The recording {path} ends early: {error}. Free some space and record again.").format(
+                path=self.path, error=error.strerror
+            )
             self.close()
 
 
 class Playback:
-    """A recording in place of an engine: events come at their times, or at once where `speed` is 0."""
+    """A recording in place of an engine: events come at their times and, after the end, once more for a Start.
+
+    Where `speed` is 0 they come at once, and then end.
+    """
 
     pid = None
+    notice = ""
 
     def __init__(self, path: Path, speed: float = 1.0) -> None:
         self._entries = read_recording(path)
         self._speed = speed
+        self._step = 0
+        self._ended = self._closed = False
         self._going = asyncio.Event()
         self._going.set()
 
@@ -141,41 +180,70 @@ class Playback:
         pass
 
     async def send(self, command: Command) -> None:
-        """Pausing and resuming hold the playback; a recording cannot do anything else."""
+        """Pausing and resuming hold the playback, a Start repeats it; a recording cannot do anything else."""
         if isinstance(command, Pause | Stop):
             self._going.clear()
-        elif isinstance(command, Resume):
+        elif isinstance(command, Resume) or (self._ended and isinstance(command, Start | Rewind)):
             self._going.set()
 
     async def events(self) -> AsyncIterator[Event]:
-        at = 0.0
-        for entry in self._entries:
-            if "up" not in entry:
-                continue
-            if self._speed:
-                await asyncio.sleep((entry["at"] - at) / self._speed)
-                await self._going.wait()
-            at = entry["at"]
-            yield decode(json.dumps(entry["up"]))  # type: ignore[misc]
+        entries = self._entries
+        while not self._closed:
+            async for event in self._play(entries):
+                yield event
+            if not self._speed:
+                return
+            if not isinstance(entries[-1][1], Finished | Failed):  # cut off
+                yield Paused(self._step)
+            self._ended = True
+            self._going.clear()
+            await self._going.wait()
+            self._ended = False
+            entries = self._entries[self._beginning :]
 
     async def close(self) -> None:
+        self._closed = True
         self._going.set()
 
+    async def _play(self, entries: list[Entry]) -> AsyncIterator[Event]:
+        last = entries[0][0]
+        for at, event in entries:
+            if self._speed:
+                await asyncio.sleep((at - last) / self._speed)
+            if not self._going.is_set():
+                yield Paused(self._step)
+                await self._going.wait()
+                yield Resumed(self._step)
+            if self._closed:
+                return
+            if isinstance(event, Metrics):
+                self._step = event.first + max((column.shape[0] for column in event.columns.values()), default=1) - 1
+            last = at
+            yield event
 
-def read_recording(path: Path) -> list[dict]:
-    """The entries of a recording, its last line left out where a crash cut it off."""
+    @property
+    def _beginning(self) -> int:
+        """Where the run begins, its kernels compiled."""
+        return next((at for at, (_seconds, event) in enumerate(self._entries) if isinstance(event, Started)), 0)
+
+
+def read_recording(path: Path) -> list[Entry]:
+    """The seconds and the event of each entry, the last left out where a crash cut it off."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        header = json.loads(lines[0]) if lines else {}
-        if header.get("dltutor_recording") != 1:
-            raise ValueError(_("its first line is not a recording's"))
-        return [json.loads(line) for line in lines[1:-1]] + _last(lines[1:])
-    except (OSError, ValueError, AttributeError) as error:
-        message = _("cannot play {path}: {error}").format(path=path, error=error)
+        header, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        if not header.startswith('{"dltutor_recording":1,'):
+            raise ValueError(_("its first line is not that of a recording"))
+        entries = [json.loads(line) for line in lines[:-1]]  # the last is empty, or cut off
+        events = [(float(entry["at"]), decode(json.dumps(entry["up"]))) for entry in entries if "up" in entry]
+        if not events:
+            raise ValueError(_("nothing was recorded"))
+    except (OSError, ValueError, KeyError, TypeError, DltutorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = _("cannot play {path}: {error}").format(path=path, error=reason)
         raise DltutorError(message, _("Name a file that `dltutor run --record FILE` wrote.")) from error
+    return events  # type: ignore[return-value]
 
 
-def _last(lines: list[str]) -> list[dict]:
-    with contextlib.suppress(ValueError):
-        return [json.loads(line) for line in lines[-1:]]
-    return []
+def recorded_lesson(path: Path) -> str:
+    """The id of the lesson whose run is recorded in `path`; empty where it had not begun."""
+    return next((event.lesson for _at, event in read_recording(path) if isinstance(event, Started)), "")

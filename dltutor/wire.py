@@ -19,6 +19,8 @@ from typing import Any
 from dltutor.errors import DltutorError
 from dltutor.pictures import KINDS, Picture
 
+LONGEST_LINE = 1 << 24  # bytes: a reader's buffer has an end
+
 
 @dataclass(frozen=True)
 class Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -42,7 +44,9 @@ class Engine:
                 self.obey_waiting()
                 self.take_step()
                 self.deliver()
-            except Exception as error:  # the process edge: whatever a lab does, the engine says it and goes on
+            except BrokenPipeError:
+                raise  # nobody listens any more
+            except (Exception, SystemExit) as error:  # the process edge: whatever a lab does, say it and go on
                 self.fail(error)
 
     # ------------------------------------------------------------ commands
@@ -50,12 +54,10 @@ class Engine:
     def obey_waiting(self) -> None:
         """Obey what has come; with nothing else to do, wait for more."""
         wait = self.wait()
-        if wait is not None and wait <= 0 and self.inbox.empty():
+        if wait == 0 and self.inbox.empty():
             return
-        try:
+        with contextlib.suppress(Empty):
             self.obey(self.inbox.get(timeout=wait))
-        except Empty:
-            return
         while not self.inbox.empty():
             self.obey(self.inbox.get())
 
@@ -63,7 +65,7 @@ class Engine:
         """Seconds until the next step; None: nothing is to be done until a command comes."""
         if not (self.run and (self.running or self.steps_left)):
             return None
-        return self.due - time.monotonic() if self.running and self.pace else 0.0
+        return max(0.0, self.due - time.monotonic()) if self.running and self.pace else 0.0
 
     def obey(self, command: wire.Command) -> None:
         match command:
@@ -90,6 +92,7 @@ class Engine:
 
     def open(self, command: wire.Open) -> None:
         began = time.monotonic()
+        self.lab = self.run = None
         self.lesson = catalogue(current()).find(command.lesson).load()
         self.device = command.device
         device.use(command.device)
@@ -117,10 +120,12 @@ class Engine:
             self.send(wire.Paused(self.run.step))
 
     def set(self, knob: str, value: object) -> None:
-        if self.start:
-            self.start = replace(self.start, knobs=self.start.knobs | {knob: value})
-        if self.run:
-            setattr(self.run.knobs, knob, value)
+        """A live knob turns the run under way; every knob, the next Rewind."""
+        if not (self.lesson and self.start):
+            return
+        self.start = replace(self.start, knobs=self.lesson.setting(self.start.knobs | {knob: value}))
+        if self.run and self.lesson.knobs[knob].live:
+            setattr(self.run.knobs, knob, self.start.knobs[knob])
 
     def resume(self) -> None:
         self.running, self.due = True, time.monotonic()
@@ -148,15 +153,20 @@ class Engine:
     def advance(self) -> None:
         failure = self.run.advance()
         if failure:
-            self.flush()
-            self.run = None
+            self.send(self.run.metrics())  # no pictures: of bad numbers, a lab may not be able to draw any
+            self.rest()
             self.send(failure)
         elif self.run.done:
             self.finish("done")
 
     def finish(self, reason: str) -> None:
         self.flush()
-        self.send(self.run.finished(reason))
+        sys.stdout.flush()
+        finished = self.run.finished(reason)
+        self.rest()
+        self.send(finished)
+
+    def rest(self) -> None:
         self.run, self.running, self.steps_left = None, False, 0
 
     # ------------------------------------------------------------ deliveries
@@ -174,9 +184,12 @@ class Engine:
         if frame:
             self.send(frame)
 
-    def fail(self, error: Exception) -> None:
-        run, self.run = self.run, None
-        self.running, self.steps_left = False, 0
+    def fail(self, error: BaseException) -> None:
+        run = self.run
+        self.rest()
+        sys.stdout.flush()
+        if run and run.news:
+            self.send(run.metrics())
         step = run.step if run and run.step >= 0 else None
         if isinstance(error, DltutorError):
             self.send(wire.Failed(error.message, error.hint, step=step))
@@ -193,7 +206,7 @@ def load_lab(lesson: Lesson) -> Lab:
         hint = _("Read on, or add a lab.py to {folder}.").format(folder=lesson.folder)
         raise DltutorError(_("lesson {id} has no lab").format(id=lesson.id), hint)
     spec = importlib.util.spec_from_file_location("lab", path)
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "lab"):
         raise DltutorError(_("{path} defines no function `lab`").format(path=path), _("Add: def lab(knobs, rng): ..."))

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -17,7 +18,7 @@ from typing import BinaryIO
 from dltutor import i18n, progress
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.wire import Command, Event, Failed, Printed, decode, encode
+from dltutor.wire import LONGEST_LINE, Command, Event, Failed, Printed, decode, encode
 
 PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
@@ -30,13 +31,24 @@ def main() -> None:
     threading.Thread(target=listen, args=(sys.stdin.buffer, inbox, wire), daemon=True).start()
     sys.stdout = Prints(wire)
     try:
-        with contextlib.suppress(BrokenPipeError):
-            prepare_cache(wire)
-            from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
+        prepare_cache(wire)
+        from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
 
-            Engine(inbox, wire.send).serve()
+        Engine(inbox, wire.send).serve()
+    except BrokenPipeError:
+        pass  # nobody listens any more
+    except BaseException as error:  # the process edge: whoever listens is told why it ends
+        with contextlib.suppress(OSError):
+            wire.send(last_words(error))
     finally:
         os._exit(0)  # nothing to clean up, and no thread may keep the process
+
+
+def last_words(error: BaseException) -> Failed:
+    if isinstance(error, DltutorError):
+        return Failed(error.message, error.hint, fatal=True)
+    message = _("the engine cannot go on: {kind}: {error}").format(kind=type(error).__name__, error=error)
+    return Failed(message, _("`dltutor doctor` may name the cause."), trace=traceback.format_exc(), fatal=True)
 
 
 class Wire:
@@ -47,9 +59,19 @@ class Wire:
         self._lock = threading.Lock()
 
     def send(self, event: Event) -> None:
+        line = encode(event)
+        if len(line) > LONGEST_LINE:
+            raise too_large(len(line))
         with self._lock:
-            self._stream.write(encode(event))
+            self._stream.write(line)
             self._stream.flush()
+
+
+def too_large(size: int) -> DltutorError:
+    message = _("the pictures take {size} MB, more than the {limit} MB that can be sent at once").format(
+        size=round(size / 1e6), limit=round(LONGEST_LINE / 1e6)
+    )
+    return DltutorError(message, _("Let the lab yield coarser ones: a screen shows about 200 x 120 points."))
 
 
 def claim_stdout() -> Wire:
@@ -70,7 +92,6 @@ def widen(pipe: int) -> None:
 
 def die_with_parent() -> None:
     """On Linux the kernel ends this process with its parent; elsewhere the end of stdin does (see `listen`)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which says Stop
     with contextlib.suppress(OSError, AttributeError):
         os.nice(5)  # keys before steps
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -87,18 +108,27 @@ def listen(stream: BinaryIO, inbox: SimpleQueue[Command], wire: Wire) -> None:
 
 
 class Prints(io.TextIOBase):
-    """sys.stdout of a lab: what it prints becomes an event."""
+    """sys.stdout of a lab: each line that it prints becomes an event."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._line = ""  # begun, not ended
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        if text:
-            self._wire.send(Printed(text))
+        lines, newline, rest = text.rpartition("\n")
+        if newline:
+            self._wire.send(Printed(self._line + lines + newline))
+            self._line = ""
+        self._line += rest
         return len(text)
+
+    def flush(self) -> None:
+        if self._line:
+            self._wire.send(Printed(self._line))
+            self._line = ""
 
 
 def prepare_cache(wire: Wire) -> None:
@@ -110,12 +140,25 @@ def prepare_cache(wire: Wire) -> None:
             probe.write(b"x" * 4096)
     except OSError as error:
         wire.send(Printed(cache_notice(folder, error)))
-        folder = Path(tempfile.mkdtemp(prefix="dltutor-numba-"))
+        folder = passing_folder()
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+def passing_folder() -> Path:
+    """This user's folder among the temporary files, where no one else can put machine code."""
+    try:
+        folder = Path(tempfile.gettempdir(), f"dltutor-numba-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        ours = status.st_uid == os.getuid() and not status.st_mode & 0o022
+        return folder if ours else Path(tempfile.mkdtemp(prefix="dltutor-numba-"))
+    except OSError as error:
+        message = _("there is nowhere to keep compiled kernels: {error}").format(error=error)
+        raise DltutorError(message, _("Free some space on the disk, or set TMPDIR to a folder with room.")) from error
 
 
 def cache_notice(folder: Path, error: OSError) -> str:
     return _(
-        "Compiled kernels cannot be kept in {folder} ({error}): they will be compiled anew each time. "
+        "Compiled kernels cannot be kept in {folder} ({error}): a temporary folder takes its place. "
         "Make that folder writable, or name another with DLTUTOR_HOME.\n"
     ).format(folder=folder, error=error.strerror)

@@ -60,8 +60,8 @@ class Run:
             if value is None:
                 values.append(math.nan)
                 continue
+            value = self.last[name] = float(value)
             values.append(value)
-            self.last[name] = value
             if not math.isfinite(value):
                 bad = bad or self._bad_number(name, value)
         return bad

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from textual.app import App, SystemCommand
@@ -37,7 +37,9 @@ class Tutor(TerminalMixin, App[None]):
         bind("ctrl+q", "leave_app", "", "leave; everything is kept", show=False, priority=True),
     ]
 
-    def __init__(self, progress: Progress, look: Look, lesson: str = "", play: Path | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, progress: Progress, look: Look, lesson: str = "", play: Path | None = None, device: str = "cpu"
+    ) -> None:
         super().__init__()
         self.progress = progress
         self.device = device
@@ -45,16 +47,17 @@ class Tutor(TerminalMixin, App[None]):
         self.runs: list[RunState] = []  # of this sitting, for the words after quitting
         self._look = look
         self._first_lesson = lesson
+        self._notice = ""  # the last thing said of the progress file
         self._play = play
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = progress.preference("theme", DARK.name) if not play else DARK.name
+        self.theme = LIGHT.name if progress.preference("theme") == LIGHT.name else DARK.name
 
     # ------------------------------------------------------------ what screens ask for
 
     @property
     def plot_look(self) -> Look:
-        return self._look.on(dark=self.current_theme.dark)
+        return replace(self._look, dark=self.current_theme.dark)
 
     def ink(self, name: str) -> str:
         """A colour of the theme, for Rich."""
@@ -69,12 +72,27 @@ class Tutor(TerminalMixin, App[None]):
         self.runs.append(state)
         started = state.started
         ended = state.failure.message if state.failure else state.finished.reason if state.finished else "left"
-        self.progress.add_run(
-            lesson=started.lesson, setting={"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
-            device=started.device, steps=state.step, ended=ended, metrics=state.last_metrics(),
-            columns={name: (state.steps_of[name], values) for name, values in state.values_of.items()},
-            at=datetime.now(UTC),
-        )  # fmt: skip
+        with self.writing():
+            self.progress.add_run(
+                lesson=started.lesson,
+                setting={"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
+                device=started.device,
+                steps=state.step,
+                ended=ended,
+                metrics=state.last_metrics(),
+                columns={name: (state.steps_of[name], values) for name, values in state.values_of.items()},
+            )
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around a change of the progress file: what cannot be written is said, once, and stops nobody."""
+        try:
+            yield
+        except DltutorError as error:
+            self.notify(str(error), title=_("Progress"), severity="warning", timeout=10)
+        if self.progress.notice != self._notice:
+            self._notice = self.progress.notice
+            self.notify(self._notice, title=_("Progress"), severity="warning", timeout=20)
 
     # ------------------------------------------------------------ coming and going
 
@@ -85,8 +103,8 @@ class Tutor(TerminalMixin, App[None]):
         for number in (signal.SIGHUP, signal.SIGTERM):
             with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread, or not this system
                 self._loop_signal(number)
-        if self.progress.notice:
-            self.notify(self.progress.notice, title=_("Progress"), severity="warning", timeout=20)
+        with self.writing():
+            pass  # only to say what there is to say of the file
         if self._first_lesson:
             self.open_lesson(self._first_lesson)
 
@@ -130,7 +148,8 @@ class Tutor(TerminalMixin, App[None]):
 
     async def action_language(self) -> None:
         i18n.use("zh" if i18n.current() == "en" else "en")
-        self.progress.set_preference("language", i18n.current())
+        with self.writing():
+            self.progress.set_preference("language", i18n.current())
         self.course = catalogue(i18n.current())
         for screen in self.screen_stack:
             if hasattr(screen, "renew"):
@@ -139,7 +158,8 @@ class Tutor(TerminalMixin, App[None]):
 
     async def action_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name
-        self.progress.set_preference("theme", self.theme)
+        with self.writing():
+            self.progress.set_preference("theme", self.theme)
         for screen in self.screen_stack:
             if hasattr(screen, "renew"):
                 await screen.renew()

@@ -16,6 +16,10 @@ from dltutor.ui.widgets.key_bar import KeyBar, bind
 MARKS = {"new": "○", "started": "◐", "done": "●"}
 
 
+class Lessons(OptionList):
+    BINDINGS = [bind("enter", "select", "open", "open the chosen lesson")]
+
+
 class Home(Screen):
     DEFAULT_CSS = """
     Home #title { height: 2; padding: 0 2; border-bottom: solid $faint; }
@@ -31,7 +35,6 @@ class Home(Screen):
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [
-        bind("enter", "open", "open", "open the chosen lesson"),
         bind("slash", "search", "search", "find a lesson by what it is about"),
         bind("escape", "clear", "", "end the search"),
         bind("j", "down", "", "the lesson below", show=False),
@@ -50,7 +53,7 @@ class Home(Screen):
         yield Static(self._title(), id="title")
         yield Input(placeholder=_("search the lessons"))
         with Horizontal(id="body"):
-            yield OptionList(*self._options())
+            yield Lessons(*self._options())
             with VerticalScroll(id="about", can_focus=False):
                 yield Static(id="text")
         yield KeyBar()
@@ -83,7 +86,7 @@ class Home(Screen):
         return options
 
     def _row(self, entry: Entry) -> Text:
-        state = self.app.progress.state(entry.id)
+        state = self.app.progress.state(entry.id, entry.section_ids)
         mark = "✕" if entry.problem else MARKS[state]
         row = Text.assemble(f" {mark} ", (entry.id[:2], self.app.ink("muted")), f"  {entry.title}", no_wrap=True)
         if entry.minutes:
@@ -95,6 +98,10 @@ class Home(Screen):
     def _done(self, entry: Entry) -> str:
         done = len(self.app.progress.completed(entry.id))
         return _("{done} of {total} sections").format(done=done, total=entry.section_count)
+
+    def _is_done(self, lesson: str) -> bool:
+        entry = self.course.entry(lesson)
+        return bool(entry) and self.app.progress.state(lesson, entry.section_ids) == "done"
 
     @property
     def chosen(self) -> Entry | None:
@@ -120,10 +127,12 @@ class Home(Screen):
         text = Text.assemble((f"{entry.title}\n", f"bold {self.app.ink('primary')}"), f"{entry.question}\n\n")
         place = self.app.progress.place(entry.id)
         if place:
-            text.append(_("You are at “{section}”. Enter goes on there.").format(section=entry.section_title(place.section)))
+            text.append(
+                _("You are at “{section}”. Enter goes on there.").format(section=entry.section_title(place.section))
+            )
         else:
             text.append(_("Enter begins."))
-        missing = [name for name in entry.requires if self.app.progress.state(name) != "done"]
+        missing = [name for name in entry.requires if not self._is_done(name)]
         if missing:
             text.append("\n" + _("Builds on {lessons}.").format(lessons=", ".join(missing)), self.app.ink("muted"))
         return text

@@ -82,7 +82,8 @@ class LessonScreen(Screen):
         top = Text.assemble(
             (self.lesson.title, f"bold {self.app.ink('primary')}"), "  ",
             (f"{index + 1}/{total} ", self.app.ink("muted")),
-            (dots[:index], self.app.ink("success")), ("◆", self.app.ink("accent")), (dots[index + 1 :], self.app.ink("muted")),
+            (dots[:index], self.app.ink("success")), ("◆", self.app.ink("accent")),
+            (dots[index + 1 :], self.app.ink("muted")),
             no_wrap=True,
         )  # fmt: skip
         self.query_one("#top", Static).update(top)
@@ -91,7 +92,8 @@ class LessonScreen(Screen):
 
     async def action_turn(self, by: int) -> None:
         if by > 0:
-            self.app.progress.complete(self.lesson.id, self.reader.section.id)
+            with self.app.writing():
+                self.app.progress.complete(self.lesson.id, self.reader.section.id)
         index = self.reader.index + by
         if 0 <= index < len(self.lesson.sections):
             self._tried = 0
@@ -173,7 +175,8 @@ class LessonScreen(Screen):
 
     def save(self) -> None:
         setting = self.lab.setting() if self.lab else {}
-        self.app.progress.set_place(self.lesson.id, self.reader.section.id, float(self.reader.scroll_y), setting)
+        with self.app.writing():
+            self.app.progress.set_place(self.lesson.id, self.reader.section.id, float(self.reader.scroll_y), setting)
 
     def on_lab_changed(self) -> None:
         self.save()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.color import Color
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -12,6 +13,16 @@ from textual.widget import Widget
 if TYPE_CHECKING:
     from dltutor.ui.plots.cells import Cells
     from dltutor.ui.plots.look import Look
+
+
+def packed(colour: Color | None) -> int:
+    """A colour of Rich as the cells write it."""
+    from dltutor.ui.plots.cells import DEFAULT, TRUE
+
+    if colour is None or colour.triplet is None:
+        return DEFAULT
+    red, green, blue = colour.triplet
+    return TRUE | red << 16 | green << 8 | blue
 
 
 class Board(Widget):
@@ -25,35 +36,30 @@ class Board(Widget):
         self._strips: list[Strip] = []
         self._cells: Cells | None = None
 
-    def show(self, panels: list[Any], look: Look, **view: Any) -> list[int]:
-        """Draw `panels`; the indices of those that fit."""
+    def show(self, panels: list[Any], look: Look) -> None:
+        """Draw `panels` over the whole widget."""
         from dltutor.ui.plots.board import board
 
         width, height = self.size
-        if not panels or width < 1 or height < 1:
-            return []
-        cells, shown = board(panels, width, height, look, **view)
-        self._put(cells)
-        return shown
+        if panels and width > 0 and height > 0:
+            cells, _places = board(panels, width, height, look)
+            self._put(cells)
 
     def _put(self, cells: Cells) -> None:
-        from dltutor.ui.plots.cells import changed_rows
-
         old, self._cells = self._cells, cells
         if old is None or (old.width, old.height) != (cells.width, cells.height):
             self._strips = [self._strip(cells, y) for y in range(cells.height)]
             self.refresh()
             return
-        rows = changed_rows(old, cells)
-        for y, _left, _right in rows:
+        changed = cells.changed(old)
+        for y, _left, _right in changed:
             self._strips[y] = self._strip(cells, y)
-        if rows:
-            self.refresh(*(Region(left, y, right - left, 1) for y, left, right in rows))
+        if changed:
+            self.refresh(*(Region(left, y, right - left, 1) for y, left, right in changed))
 
     def _strip(self, cells: Cells, y: int) -> Strip:
-        from dltutor.ui.plots.cells import segments
-
-        return Strip(segments(cells, y, self.rich_style), cells.width)
+        style = self.rich_style
+        return Strip(cells.segments(y, packed(style.color), packed(style.bgcolor)), cells.width)
 
     def clear(self) -> None:
         self._cells, self._strips = None, []

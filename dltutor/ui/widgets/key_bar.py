@@ -12,10 +12,14 @@ from textual.widgets._footer import FooterKey
 from dltutor.i18n import _
 
 
-def bind(key: str, action: str, label: str = "", tooltip: str = "", *, show: bool = True, priority: bool = False) -> Binding:
+def bind(
+    key: str, action: str, label: str = "", tooltip: str = "", *, show: bool = True, priority: bool = False
+) -> Binding:
     """A binding whose id is its action, and which always says what it does. Texts are message ids."""
     name = action.partition("(")[0]
-    return Binding(key, action, label or tooltip, show=show and bool(label), priority=priority, tooltip=tooltip, id=name)
+    return Binding(
+        key, action, label or tooltip, show=show and bool(label), priority=priority, tooltip=tooltip, id=name
+    )
 
 
 class KeyBar(Footer):

@@ -14,7 +14,7 @@ from dltutor.i18n import _
 from dltutor.lesson import Knob
 from dltutor.ui.widgets.key_bar import bind
 
-COLUMN = 34
+COLUMN = 32
 
 
 class Knobs(Widget, can_focus=True):
@@ -83,7 +83,10 @@ class Knobs(Widget, can_focus=True):
         cell = Text(no_wrap=True)
         cell.append(knob.label, part("label"))
         cell.append("  ")
-        cell.append(f"‹ {knob.format(self.values[knob.name])} ›" if cursor else knob.format(self.values[knob.name]), part("value"))
+        cell.append(
+            f"‹ {knob.format(self.values[knob.name])} ›" if cursor else knob.format(self.values[knob.name]),
+            part("value"),
+        )
         room = width - cell.cell_len - 1
         if room > Text(note).cell_len + 1:
             cell.append(" " * (room - Text(note).cell_len) + note, part("note"))

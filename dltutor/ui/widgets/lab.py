@@ -14,8 +14,9 @@ from textual.widgets import Static
 
 from dltutor import wire
 from dltutor.i18n import _
-from dltutor.lesson import Lesson
+from dltutor.lesson import Lesson, PanelSpec
 from dltutor.link import EngineLink, Playback
+from dltutor.pictures import Picture
 from dltutor.ui.run_state import RunState, fold
 from dltutor.ui.widgets.board import Board
 from dltutor.ui.widgets.key_bar import bind
@@ -24,7 +25,7 @@ from dltutor.ui.widgets.knobs import Knobs
 PACES = {3.0: "slow", 30.0: "normal", 300.0: "fast", 0.0: "max"}
 REDRAW = 0.1  # seconds between two drawings
 TALL = 30  # rows from which the knobs are always open
-RECENT = 200  # steps
+CELLS_A_PANEL = 650  # fewer, and a picture says little
 
 Link = EngineLink | Playback
 
@@ -71,7 +72,7 @@ class Lab(Vertical):
         bind("y", "log", "", "logarithmic or linear y-axis"),
         bind("w", "recent", "", "the whole run or only its recent steps"),
         bind("d", "describe", "", "say in words what the pictures show"),
-        *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all", show=False) for n in range(10)),
+        *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all") for n in range(10)),
     ]  # fmt: skip
     can_focus = True
 
@@ -85,10 +86,13 @@ class Lab(Vertical):
     class Changed(Message):
         """The learner turned a knob, drew a seed or changed the speed."""
 
-    def __init__(self, lesson: Lesson, link: Callable[[], Link], setting: dict[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self, lesson: Lesson, link: Callable[[], Link], setting: dict[str, Any] | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.lesson = lesson
         self.state = RunState()
+        self.before: RunState | None = None  # the run before this one, drawn dim behind it
         self.view = View()
         setting = setting or {}
         self.knobs: dict[str, Any] = lesson.restored(setting.get("knobs", {}))
@@ -152,6 +156,7 @@ class Lab(Vertical):
         """Fold an event into the state; drawing is the timer's work."""
         if isinstance(event, wire.Started):
             self.keep()
+            self.before = self.state if self.state.step > 0 else self.before
             self._kept, self._drawn = False, -1
         self.state = fold(self.state, event)
         if isinstance(event, wire.Ready):
@@ -282,8 +287,10 @@ class Lab(Vertical):
     def action_move(self, by: int) -> None:
         if self.view.cursor is None:
             return
+        from dltutor.ui.plots.curves import RECENT
+
         span = RECENT if self.view.recent else self.state.step
-        step = self.view.cursor + by * max(1, span // 50)
+        step = self.view.cursor + by * max(1, int(span) // 50)
         self.look(cursor=min(max(step, 0), self.state.step))
 
     def action_panel(self, number: int) -> None:
@@ -326,36 +333,38 @@ class Lab(Vertical):
         self.show_status()
         if not self.state.started:
             return
-        panels = self.panels()
         board = self.query_one(Board)
-        shown = board.show([panel for _name, panel in panels], self.app.plot_look, cursor=self.view.cursor)
-        self._shown = tuple(panels[index][0] for index in shown)
+        specs = self.wanted(panels_that_fit(*board.size))
+        self._shown = tuple(spec.name for _number, spec in specs)
+        board.show([self.panel(number, spec) for number, spec in specs], self.app.plot_look)
         if self._describing:
             self.query_one("#said", Static).update("\n".join(self.sentences()))
 
-    def panels(self) -> list[tuple[str, Any]]:
-        """(name, panel) of all pictures there are, in the order in which they are wanted."""
-        from dltutor.ui.plots.board import Panel
-
+    def wanted(self, count: int) -> list[tuple[int, PanelSpec]]:
+        """The first `count` pictures, with the numbers of their keys, in the order in which they are wanted."""
         order = {name: position for position, name in enumerate(self.view.first)}
-        specs = [(number, spec) for number, spec in enumerate(self.lesson.pictures, 1) if spec.name not in self.view.hidden]
-        specs.sort(key=lambda item: order.get(item[1].name, len(order)))
-        pictures = [(number, spec, self.picture(spec)) for number, spec in specs]
-        return [
-            (spec.name, Panel(f"{number} {spec.title}", picture, recent=RECENT if self.view.recent and spec.curves else 0))
-            for number, spec, picture in pictures
-            if picture is not None
-        ]
+        specs = [(number, spec) for number, spec in enumerate(self.lesson.pictures, 1) if self.picture(spec)]
+        specs = [(number, spec) for number, spec in specs if spec.name not in self.view.hidden]
+        return sorted(specs, key=lambda item: order.get(item[1].name, len(order)))[:count]
 
-    def picture(self, spec: Any) -> Any:
+    def panel(self, number: int, spec: PanelSpec) -> tuple[str, Picture, dict[str, Any]]:
+        if not spec.curves:
+            return f"{number} {spec.title}", self.picture(spec), {}
+        before = self.before.curves(spec.curves, self.lesson.metric).series if self.before else []
+        view = {"recent": self.view.recent, "cursor": self.view.cursor, "behind": before}
+        return f"{number} {spec.title}", self.picture(spec), view
+
+    def picture(self, spec: PanelSpec) -> Picture | None:
         if not spec.curves:
             return self.state.pictures.get(spec.name)
+        if not any(name in self.state.values_of for name in spec.curves):
+            return None
         log = spec.log if self.view.log is None else self.view.log
         return self.state.curves(spec.curves, self.lesson.metric, log)
 
     def sentences(self) -> list[str]:
         """The pictures that are shown, in words."""
-        from dltutor.ui.plots import say
+        from dltutor.ui.plots.board import say
 
         specs = {spec.name: spec for spec in self.lesson.pictures}
         pictures = [(specs[name].title, self.picture(specs[name])) for name in self._shown]
@@ -381,6 +390,11 @@ class Lab(Vertical):
         values = " · ".join(f"{knob.label} {knob.format(self.knobs[name])}" for name, knob in self.lesson.knobs.items())
         line = f"{pace_name(self.pace)} · {_('seed')} {self.seed} · {values}"
         self.query_one("#setting", Static).update(line)
+
+
+def panels_that_fit(width: int, height: int) -> int:
+    """How many pictures can be read in so many cells."""
+    return max(1, min(6, width * height // CELLS_A_PANEL))
 
 
 def pace_name(pace: float) -> str:

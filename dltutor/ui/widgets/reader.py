@@ -76,7 +76,8 @@ class Experiment(Static, can_focus=True):
 
     def _text(self, lesson: Lesson) -> str:
         turned = self.body.get("set", {})
-        setting = " · ".join(f"{lesson.knobs[name].label} {lesson.knobs[name].format(value)}" for name, value in turned.items())
+        knobs = [(lesson.knobs[name], value) for name, value in turned.items()]
+        setting = " · ".join(f"{knob.label} {knob.format(value)}" for knob, value in knobs)
         return f"▶ {self.body['label']}   {_('press g')}" + (f"\n  {setting}" if setting else "")
 
     def action_run(self) -> None:
@@ -94,13 +95,16 @@ class Reader(VerticalScroll):
     Reader Markdown { padding: 0; margin: 0; height: auto; }
     Reader MarkdownH1, Reader MarkdownH2 { margin: 0 0 1 0; padding: 0; content-align: left middle; }
     Reader MarkdownBlock { margin: 0 0 1 0; }
+    Reader Markdown MarkdownBlock > .code_inline { color: $blue; background: $background; }
+    Reader MarkdownTableContent { keyline: none; grid-gutter: 0 1; width: auto; }
+    Reader MarkdownTableContent > .header { color: $muted; }
     Reader .formula { color: $blue; margin: 0 0 1 0; padding: 0 2; width: 100%; }
     Reader .code { margin: 0 0 1 0; padding: 0 1; background: $background; border-left: tall $faint; }
     Reader .kernel { margin: 0 0 1 0; padding: 0 1; border: round $faint; border-title-color: $blue;
         border-subtitle-color: $muted; height: auto; }
     Reader .soon { color: $muted; border-left: wide $faint; padding: 0 1; margin: 0 0 1 0; }
     """
-    BINDINGS = [bind("j", "scroll_down", "", "scroll down", show=False), bind("k", "scroll_up", "", "scroll up", show=False)]
+    BINDINGS = [bind("j", "scroll_down", "", "scroll down"), bind("k", "scroll_up", "", "scroll up")]
 
     def __init__(self, lesson: Lesson, section: int, **options: Any) -> None:
         super().__init__(**options)
@@ -126,7 +130,8 @@ class Reader(VerticalScroll):
                 render = (lambda tex: f"`${tex}$`") if self.source else (lambda tex: f"`{inline(tex)}`")
                 yield Markdown(lessons.inline_math(markdown, render), open_links=False)
             case Formula(tex):
-                yield Static("\n".join([f"$$ {tex} $$"] if self.source else drawn(tex)), markup=False, classes="formula")
+                rows = [f"$$ {tex} $$"] if self.source else drawn(tex)
+                yield Static("\n".join(rows), markup=False, classes="formula")
             case Code(language, text):
                 yield Static(self._syntax(text, language), classes="code")
             case _ if block.kind == "lab":

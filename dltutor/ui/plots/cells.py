@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from rich._palettes import EIGHT_BIT_PALETTE, STANDARD_PALETTE
 from rich.cells import get_character_cell_size
 from rich.color import Color
 from rich.palette import Palette
-from rich._palettes import EIGHT_BIT_PALETTE, STANDARD_PALETTE
 from rich.segment import Segment
 from rich.style import Style
 

@@ -140,8 +140,8 @@ class _Body:
         taken = self.lines[start].strip()[2:]
         while "$$" not in taken:
             self.at += 1
-            if self.at >= len(self.lines) or _is_heading(self.lines[self.at]):
-                raise self.fault(start, _("this formula is not closed: expected `$$`"))
+            if self.at >= len(self.lines) or not self.lines[self.at].strip():
+                raise self.fault(start, _("this formula is not closed: expected `$$` before the next empty line"))
             taken += "\n" + self.lines[self.at].strip()
         tex, _closing, rest = taken.partition("$$")
         if rest.strip() or not tex.strip():
@@ -165,7 +165,10 @@ class _Body:
             if closing.fullmatch(self.lines[end]):
                 self.at = end + 1
                 return self.lines[start + 1 : end]
-        raise self.fault(start, _("this fence is not closed: expected ``` or ~~~ as it opened"))
+            if _forgotten(self.lines[start], self.lines[end]):
+                break
+        ticks = self.lines[start].strip().removesuffix(_info(self.lines[start])).strip()
+        raise self.fault(start, _("this fence is not closed: expected {ticks}").format(ticks=ticks))
 
     def widget(self, kind: str, argument: str, content: list[str], start: int) -> Widget:
         body = parse("\n".join(content), self.file, self.first + start + 1)
@@ -229,6 +232,12 @@ def _closing(opening: str) -> re.Pattern[str]:
     """What closes the fence that this line opens."""
     ticks = re.match(r"\s*(`+|~+)", opening)[1]  # type: ignore[index]
     return re.compile(rf"\s*{ticks}{ticks[0]}*\s*")
+
+
+def _forgotten(opening: str, line: str) -> bool:
+    """Whether `line` can't be meant to lie in the fence: to show such lines, one opens with more than three ticks."""
+    inside = _HEADING.fullmatch(line) or (_opens(line) and _info(line).partition(" ")[0] in WIDGETS)
+    return bool(inside) and not opening.strip().startswith(("````", "~~~~"))
 
 
 def _info(opening: str) -> str:

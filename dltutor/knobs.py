@@ -37,13 +37,11 @@ class Knob:
     def parse(self, text: str) -> Value:
         """The value that `text` means. Raises UsageError naming knob, value and what is allowed."""
         word = text.strip()
-        match self.kind:
-            case "choice":
-                return self._chosen(word)
-            case "bool":
-                return self._truth(word)
-            case _:
-                return self.check(_number(word))
+        meant = {"choice": self._chosen, "bool": _truth}.get(self.kind, _number)(word)
+        try:
+            return self.check(meant)
+        except UsageError as error:
+            raise self._refusal(word) from error
 
     def check(self, value: Any) -> Value:
         """`value` as the type of this knob. Raises UsageError naming knob, value and what is allowed."""
@@ -98,16 +96,10 @@ class Knob:
         what = _("a whole number from {low} to {high}") if self.kind == "int" else _("a number from {low} to {high}")
         return what.format(low=low, high=high)
 
-    def _chosen(self, word: str) -> Value:
-        for value, label in self.choices.items():
-            if word.lower() in (_word(value).lower(), label.lower()):
-                return value  # type: ignore[no-any-return]
-        raise self._refusal(word)
-
-    def _truth(self, word: str) -> bool:
-        if word.lower() not in _YES + _NO:
-            raise self._refusal(word)
-        return word.lower() in _YES
+    def _chosen(self, word: str) -> Any:
+        """The choice that `word` names by its value or its label, or the word itself."""
+        named = {name.lower(): value for value, label in self.choices.items() for name in (label, _word(value))}
+        return named.get(word.lower(), word)
 
     def _within(self, value: Any) -> Value:
         assert self.range is not None
@@ -156,8 +148,13 @@ def _given(knob: Knob, value: Any) -> Value:
 
 
 def _word(value: Any) -> str:
-    """`value` as one would type it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """`value` as one would type it, not endlessly."""
+    return (str(value).lower() if isinstance(value, bool) else str(value))[:40]
+
+
+def _truth(word: str) -> Any:
+    """The truth value that `word` is, or the word itself."""
+    return True if word.lower() in _YES else False if word.lower() in _NO else word
 
 
 def _number(word: str) -> Any:

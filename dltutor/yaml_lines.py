@@ -6,9 +6,10 @@ number, `010` is ten, a date is text. Aliases are refused: nothing here needs th
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dltutor.i18n import _
 
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_DEEPEST = 20
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
 
@@ -47,58 +49,70 @@ def close(word: object, words: Iterable[object]) -> str:
 
 def parse(text: str, file: Path, line: int) -> Map:
     """The mapping in `text`, which begins at `line` of `file`. Raises DltutorError where there is none."""
-    node = _compose(text, file, line)
-    value = Map(line) if node is None else _Tree(file, line).value(node)
-    if not isinstance(value, Map):
-        raise fault(file, line, _("expected `key: value` lines, found {value!r}").format(value=value))
-    return value
-
-
-def _compose(text: str, file: Path, line: int) -> Any:
     import yaml
 
     try:
-        return yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return _Events(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), file, line).mapping()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)
         at = line + (mark.line if mark else 0)
         hint = _("Put a text that holds `: `, `#` or begins with a bracket or quote in quotes.")
         raise fault(file, at, _("this is not YAML: {problem}").format(problem=problem), hint) from error
-    except RecursionError as error:
-        raise fault(file, line, _("this is nested too deeply")) from error
 
 
-class _Tree:
-    """From YAML nodes to values."""
+class _Events:
+    """Reads values from YAML's events, not from its nodes: the C loader puts deeply nested ones on the C stack."""
 
-    def __init__(self, file: Path, first: int) -> None:
-        self.file, self.first = file, first
-        self.seen: set[int] = set()
+    def __init__(self, events: Iterator[Any], file: Path, first: int) -> None:
+        self.events, self.file, self.first = events, file, first
 
-    def value(self, node: Any) -> Any:
-        if id(node) in self.seen:
-            raise fault(self.file, self.line(node), _("aliases (`*name`) are not supported: write the value again"))
-        self.seen.add(id(node))
-        if node.id == "scalar":
-            return node.value if node.style else scalar(node.value)
-        return [self.value(item) for item in node.value] if node.id == "sequence" else self.mapping(node)
+    def mapping(self) -> Map:
+        """The one mapping of the stream, empty where there is nothing."""
+        next(self.events)  # the stream begins
+        if type(next(self.events)).__name__ == "StreamEndEvent":
+            return Map(self.first)
+        value = self.value(next(self.events), 0)
+        if not isinstance(value, Map):
+            raise self.fault(self.first, _("expected `key: value` lines, found {value!r}").format(value=value))
+        next(self.events)  # the document ends
+        following = next(self.events)
+        if type(following).__name__ != "StreamEndEvent":
+            raise self.fault(self.line(following), _("expected no second document"))
+        return value
 
-    def mapping(self, node: Any) -> Map:
-        result = Map(self.line(node))
-        for key_node, value_node in node.value:
-            line = self.line(key_node)
-            key = self.value(key_node)
+    def value(self, event: Any, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise self.fault(self.line(event), _("this is nested too deeply"))
+        match type(event).__name__:
+            case "ScalarEvent":
+                return event.value if event.style else scalar(event.value)
+            case "SequenceStartEvent":
+                return [self.value(item, depth + 1) for item in self.until("SequenceEndEvent")]
+            case "MappingStartEvent":
+                return self.pairs(event, depth)
+        raise self.fault(self.line(event), _("aliases (`*name`) are not supported: write the value again"))
+
+    def pairs(self, start: Any, depth: int) -> Map:
+        result = Map(self.line(start))
+        for event in self.until("MappingEndEvent"):
+            key, line = self.value(event, depth + 1), self.line(event)
             if isinstance(key, (list, dict)):
-                raise fault(self.file, line, _("expected a word as the key, found {key!r}").format(key=key))
+                raise self.fault(line, _("expected a word as the key, found {key!r}").format(key=key))
             if key in result:
-                raise fault(self.file, line, _("the key {key} is there twice").format(key=key))
-            result[key] = self.value(value_node)
+                raise self.fault(line, _("the key {key} is there twice").format(key=key))
+            result[key] = self.value(next(self.events), depth + 1)
             result.lines[key] = line
         return result
 
-    def line(self, node: Any) -> int:
-        return self.first + int(node.start_mark.line)
+    def until(self, end: str) -> Iterator[Any]:
+        return itertools.takewhile(lambda event: type(event).__name__ != end, self.events)
+
+    def line(self, event: Any) -> int:
+        return self.first + int(event.start_mark.line)
+
+    def fault(self, line: int, problem: str) -> DltutorError:
+        return fault(self.file, line, problem)
 
 
 def scalar(text: str) -> Any:

@@ -133,6 +133,11 @@ class Progress:
     def path(self) -> Path:
         return self._store.path
 
+    @property
+    def in_memory(self) -> bool:
+        """Nothing is being kept: `notice` says why."""
+        return self._store.in_memory
+
     # ------------------------------------------------------------ place
 
     def place(self, lesson: str) -> Place | None:

@@ -46,7 +46,9 @@ def quote(reference: str, folder: Path | None = None) -> Quote:
         module, text = _parsed(file, stat.st_mtime_ns, stat.st_size)
     except (OSError, SyntaxError, ValueError) as error:
         raise DltutorError(
-            _("can't quote {reference}: {error}").format(reference=reference, error=error),
+            _("can't quote {reference}: {error}").format(
+                reference=reference, error=getattr(error, "strerror", None) or error
+            ),
             _("Write it as dltutor/kernels/dense.py:dense_forward."),
         ) from error
     first, source = _cut(module, name, reference, text) if name else (1, text)

@@ -34,7 +34,7 @@ class Tutor(TerminalMixin, App[None]):
         bind("L", "language", "中文/EN", "English or Chinese"),
         bind("T", "theme", "", "dark or light"),
         bind("q", "leave_app", "quit", "leave; everything is kept"),
-        bind("ctrl+q", "leave_app", "", "leave; everything is kept", show=False, priority=True),
+        bind("ctrl+q", "leave_app", "", "leave; everything is kept", priority=True),
     ]
 
     def __init__(

@@ -82,7 +82,7 @@ class Ask(Dialog):
 
     DEFAULT_CSS = """
     Ask #wrong { color: $error; height: auto; }
-    Ask Input { border: none; height: 1; padding: 0; }
+    Ask Input { margin: 1 0; background: $raised; }
     """
     BINDINGS = [bind("escape", "close", "close", "close this and go back")]
 
@@ -94,7 +94,7 @@ class Ask(Dialog):
         with Vertical(id="box") as box:
             box.border_title = self._title
             yield Static(self._note, markup=False)
-            yield Input(self._value)
+            yield Input(self._value, compact=True)
             yield Static("", id="wrong", markup=False)
         yield KeyBar()
 

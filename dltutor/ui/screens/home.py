@@ -37,8 +37,8 @@ class Home(Screen):
     BINDINGS = [
         bind("slash", "search", "search", "find a lesson by what it is about"),
         bind("escape", "clear", "", "end the search"),
-        bind("j", "down", "", "the lesson below", show=False),
-        bind("k", "up", "", "the lesson above", show=False),
+        bind("j", "down", "", "the lesson below"),
+        bind("k", "up", "", "the lesson above"),
     ]
 
     def __init__(self) -> None:

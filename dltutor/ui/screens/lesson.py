@@ -34,14 +34,30 @@ class LessonScreen(Screen):
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [
+        bind("space", "lab('toggle')", "run", "start, pause or go on with the training"),
+        bind("full_stop", "lab('step')", "step", "take one step, then wait"),
+        bind("r", "lab('rewind')", "rewind", "go back to the start with the same seed: the same numbers come again"),
+        bind("R", "lab('reseed')", "", "start with a new seed: new data, new weights"),
+        bind("x", "lab('stop')", "", "end this run and keep its result"),
+        bind("v", "lab('pace')", "speed", "slow, normal, fast or as fast as it goes"),
+        bind("k", "lab('knobs')", "knobs", "turn the knobs of this lab"),
+        bind("g", "experiment", "try", "run the next experiment of this section"),
         bind("n", "turn(1)", "next", "the next section; this one counts as read"),
         bind("p", "turn(-1)", "", "the section before"),
-        bind("g", "experiment", "try", "run the next experiment of this section"),
         bind("tab", "switch", "text/lab", "from the text to the lab and back", priority=True),
-        bind("f", "full", "", "the text or the lab over the whole screen, and back"),
+        bind("f", "full", "full", "the text or the lab over the whole screen, and back"),
         bind("m", "source", "", "formulas as drawn, or as they are written"),
+        bind("c", "lab('cursor')", "", "a cursor on the curves, moved by the arrow keys"),
+        bind("left", "lab('earlier')", "", "the cursor to earlier steps"),
+        bind("right", "lab('later')", "", "the cursor to later steps"),
+        bind("y", "lab('log')", "", "logarithmic or linear y-axis"),
+        bind("w", "lab('recent')", "", "the whole run or only its recent steps"),
+        bind("d", "lab('describe')", "", "say in words what the pictures show"),
+        *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all") for n in range(10)),
         bind("escape", "leave", "course", "back to the course; your place is kept"),
     ]
+    ONLY_BESIDE_TEXT = ("turn(1)", "experiment")  # actions whose keys are not named while the lab stands alone
+    ONLY_BESIDE_LAB = ("lab('step')", "lab('rewind')", "lab('pace')", "lab('knobs')")
 
     def __init__(self, lesson: Lesson) -> None:
         super().__init__()
@@ -117,6 +133,26 @@ class LessonScreen(Screen):
 
     # ------------------------------------------------------------ text and lab
 
+    def names_key(self, action: str) -> bool:
+        """Whether the line at the bottom has room for this one, as the screen is now."""
+        if not self.one_at_a_time:
+            return True
+        alone = self.ONLY_BESIDE_TEXT if self.has_class("-lab") else self.ONLY_BESIDE_LAB
+        return action not in alone and action != "full"
+
+    def action_lab(self, name: str) -> None:
+        """A key of the lab; where only the text is seen, the lab comes forward."""
+        if not self.lab:
+            self.notify(_("This lesson has no lab."))
+            return
+        getattr(self.lab, f"action_{name}")()
+        if self.one_at_a_time and not self.has_class("-lab"):
+            self.show_lab()
+
+    def action_panel(self, number: int) -> None:
+        if self.lab:
+            self.lab.show_panel(number)
+
     @property
     def one_at_a_time(self) -> bool:
         return self.has_class("-narrow") or self.has_class("-full")
@@ -124,24 +160,30 @@ class LessonScreen(Screen):
     def show_text(self) -> None:
         self.remove_class("-lab")
         self.reader.focus()
+        self.refresh_bindings()
 
     def show_lab(self) -> None:
         if self.lab:
             self.add_class("-lab")
             self.lab.focus()
             self.call_after_refresh(self.lab.redraw)
+            self.refresh_bindings()
+
+    @property
+    def in_lab(self) -> bool:
+        return bool(self.lab and (self.lab.has_focus or self.lab.has_focus_within))
 
     def action_switch(self) -> None:
         """Where both are seen, the focus moves; else the one makes room for the other."""
-        lab = self.lab
-        if lab and (lab.has_focus or lab.has_focus_within):
+        if self.in_lab:
             self.show_text()
         else:
             self.show_lab()
 
     def action_full(self) -> None:
-        in_lab = bool(self.lab and self.lab.has_focus_within)
+        in_lab = self.in_lab
         self.toggle_class("-full")
+        self.refresh_bindings()
         self.set_class(in_lab, "-lab")
         if in_lab:
             self.call_after_refresh(self.lab.redraw)

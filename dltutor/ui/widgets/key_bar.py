@@ -13,13 +13,10 @@ from dltutor.i18n import _
 
 
 def bind(
-    key: str, action: str, label: str = "", tooltip: str = "", *, show: bool = True, priority: bool = False
+    key: str, action: str, label: str = "", tooltip: str = "", *, display: str | None = None, priority: bool = False
 ) -> Binding:
-    """A binding whose id is its action, and which always says what it does. Texts are message ids."""
-    name = action.partition("(")[0]
-    return Binding(
-        key, action, label or tooltip, show=show and bool(label), priority=priority, tooltip=tooltip, id=name
-    )
+    """A binding that always says what it does; with a label it stands in the line. Texts are message ids."""
+    return Binding(key, action, label or tooltip, bool(label), display, priority, tooltip, id=f"{action}:{key}")
 
 
 class KeyBar(Footer):
@@ -39,8 +36,9 @@ class KeyBar(Footer):
 
     def _keys(self) -> Iterator[FooterKey]:
         shown = set()
+        named = getattr(self.screen, "names_key", lambda _action: True)
         for _node, binding, enabled, _tip in self.screen.active_bindings.values():
-            if binding.show and binding.action not in shown:
+            if binding.show and binding.action not in shown and named(binding.action):
                 shown.add(binding.action)
                 display = self.app.get_key_display(binding)
                 key = FooterKey(

@@ -29,10 +29,10 @@ class Knobs(Widget, can_focus=True):
     """
     COMPONENT_CLASSES = {"knobs--label", "knobs--value", "knobs--note", "knobs--cursor"}
     BINDINGS = [
-        bind("up", "choose(-1)", "", "the knob above", show=False),
-        bind("down", "choose(1)", "", "the knob below", show=False),
-        bind("left", "turn(-1)", "lower", "turn the chosen knob down"),
-        bind("right", "turn(1)", "raise", "turn the chosen knob up"),
+        bind("up", "choose(-1)", "", "the knob above"),
+        bind("down", "choose(1)", "choose", "the knob below", display="↑↓"),
+        bind("left", "nudge(-1)", "", "turn the chosen knob down"),
+        bind("right", "nudge(1)", "turn", "turn the chosen knob up", display="←→"),
         bind("enter", "ask", "type", "type a value for the chosen knob"),
         bind("backspace", "default", "default", "put the chosen knob back to its default"),
     ]
@@ -87,20 +87,20 @@ class Knobs(Widget, can_focus=True):
             f"‹ {knob.format(self.values[knob.name])} ›" if cursor else knob.format(self.values[knob.name]),
             part("value"),
         )
-        room = width - cell.cell_len - 1
+        room = width - cell.cell_len - 3
         if room > Text(note).cell_len + 1:
             cell.append(" " * (room - Text(note).cell_len) + note, part("note"))
-        cell.truncate(width - 1, pad=True)
+        cell.truncate(width - 3, pad=True)
         if cursor:
             cell.stylize_before(self.get_component_rich_style("knobs--cursor", partial=True))
-        cell.append(" ")
+        cell.append("   ")
         return cell
 
     def action_choose(self, by: int) -> None:
         self._chosen = (self._chosen + by) % len(self.knobs)
         self.refresh()
 
-    def action_turn(self, direction: int) -> None:
+    def action_nudge(self, direction: int) -> None:
         knob = self.chosen
         self._post(knob.nudge(self.values[knob.name], direction))
 

@@ -7,19 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
 from dltutor import wire
+from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import Lesson, PanelSpec
 from dltutor.link import EngineLink, Playback
 from dltutor.pictures import Picture
 from dltutor.ui.run_state import RunState, fold
 from dltutor.ui.widgets.board import Board
-from dltutor.ui.widgets.key_bar import bind
 from dltutor.ui.widgets.knobs import Knobs
 
 PACES = {3.0: "slow", 30.0: "normal", 300.0: "fast", 0.0: "max"}
@@ -58,22 +59,6 @@ class Lab(Vertical):
     Lab.-knobs > #setting { display: none; }
     Lab.-said > #said { display: block; }
     """
-    BINDINGS = [
-        bind("space", "toggle", "run", "start, pause or go on with the training"),
-        bind("full_stop", "step", "step", "take one step, then wait"),
-        bind("r", "rewind", "rewind", "go back to the start with the same seed: the same numbers come again"),
-        bind("R", "reseed", "", "start with a new seed: new data, new weights"),
-        bind("x", "stop", "", "end this run and keep its result"),
-        bind("v", "pace", "speed", "slow, normal, fast or as fast as it goes"),
-        bind("k", "knobs", "knobs", "turn the knobs of this lab"),
-        bind("c", "cursor", "", "a cursor on the curves, moved by the arrow keys"),
-        bind("left", "move(-1)", "", "move the cursor to earlier steps", show=False),
-        bind("right", "move(1)", "", "move the cursor to later steps", show=False),
-        bind("y", "log", "", "logarithmic or linear y-axis"),
-        bind("w", "recent", "", "the whole run or only its recent steps"),
-        bind("d", "describe", "", "say in words what the pictures show"),
-        *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all") for n in range(10)),
-    ]  # fmt: skip
     can_focus = True
 
     class Ended(Message):
@@ -134,6 +119,12 @@ class Lab(Vertical):
         self.run_worker(self._serve(), exclusive=True, group="engine")
 
     async def _serve(self) -> None:
+        try:
+            await self._converse()
+        except (DltutorError, OSError) as error:  # no such recording, or no process to be had
+            self.hear(wire.Failed(str(error), fatal=True))
+
+    async def _converse(self) -> None:
         if self._link:
             await self._link.close()
         link = self._link = self._make_link()
@@ -284,7 +275,13 @@ class Lab(Vertical):
     def action_cursor(self) -> None:
         self.look(cursor=None if self.view.cursor is not None else self.state.step)
 
-    def action_move(self, by: int) -> None:
+    def action_earlier(self) -> None:
+        self._move(-1)
+
+    def action_later(self) -> None:
+        self._move(1)
+
+    def _move(self, by: int) -> None:
         if self.view.cursor is None:
             return
         from dltutor.ui.plots.curves import RECENT
@@ -293,7 +290,7 @@ class Lab(Vertical):
         step = self.view.cursor + by * max(1, int(span) // 50)
         self.look(cursor=min(max(step, 0), self.state.step))
 
-    def action_panel(self, number: int) -> None:
+    def show_panel(self, number: int) -> None:
         names = [panel.name for panel in self.lesson.pictures]
         if number == 0:
             self.look(first=(), hidden=frozenset())
@@ -389,7 +386,7 @@ class Lab(Vertical):
         """All knobs in a line, seed and speed with them: enough to say what is running."""
         values = " · ".join(f"{knob.label} {knob.format(self.knobs[name])}" for name, knob in self.lesson.knobs.items())
         line = f"{pace_name(self.pace)} · {_('seed')} {self.seed} · {values}"
-        self.query_one("#setting", Static).update(line)
+        self.query_one("#setting", Static).update(Text(line, no_wrap=True, overflow="ellipsis"))
 
 
 def panels_that_fit(width: int, height: int) -> int:
@@ -423,5 +420,5 @@ def status_line(state: RunState, lesson: Lesson, wanted: bool, steps: int) -> st
     parts = [f"{mark} {words}"]
     if state.started:
         parts.append(f"{state.step:,}/{state.started.steps:,}")
-        parts += [f"{lesson.metric(name)} {value:.4g}" for name, value in list(state.last_metrics().items())[:4]]
+        parts += [f"{lesson.metric(name)} {value:.3g}" for name, value in list(state.last_metrics().items())[:4]]
     return "  ".join(parts)

@@ -95,7 +95,7 @@ class Reader(VerticalScroll):
     Reader Markdown { padding: 0; margin: 0; height: auto; }
     Reader MarkdownH1, Reader MarkdownH2 { margin: 0 0 1 0; padding: 0; content-align: left middle; }
     Reader MarkdownBlock { margin: 0 0 1 0; }
-    Reader Markdown MarkdownBlock > .code_inline { color: $blue; background: $background; }
+    Reader Markdown MarkdownBlock > .code_inline { color: $blue !important; background: $background !important; }
     Reader MarkdownTableContent { keyline: none; grid-gutter: 0 1; width: auto; }
     Reader MarkdownTableContent > .header { color: $muted; }
     Reader .formula { color: $blue; margin: 0 0 1 0; padding: 0 2; width: 100%; }
@@ -104,7 +104,6 @@ class Reader(VerticalScroll):
         border-subtitle-color: $muted; height: auto; }
     Reader .soon { color: $muted; border-left: wide $faint; padding: 0 1; margin: 0 0 1 0; }
     """
-    BINDINGS = [bind("j", "scroll_down", "", "scroll down"), bind("k", "scroll_up", "", "scroll up")]
 
     def __init__(self, lesson: Lesson, section: int, **options: Any) -> None:
         super().__init__(**options)

@@ -18,28 +18,55 @@ _STEPS = 6  # of shade on each side
 def draw(picture: Confusion, width: int, height: int, look: Look, *, title: str = "") -> Cells:
     """The table in `width` x `height` cells. Shade is the share of the true class: blue hits, orange mistakes."""
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     area = heading(cells, look, title, [])
     counts = _counts(picture)
     if not counts.size:
         centred(area, look, _("no data yet"))
         return cells
-    names = _names(picture, len(counts))
+    if area.height < len(counts) or area.width < len(counts):
+        _pixels(area, look, counts)
+    else:
+        _table(area, look, counts, _names(picture, len(counts)))
+    return cells
+
+
+def _table(area: Cells, look: Look, counts: np.ndarray, names: list[str]) -> None:
     left = _label_width(area, names, len(counts))
-    head = 1 if area.height > len(counts) else 0
-    if area.height >= len(counts) + 2:
+    head = min(2, area.height - len(counts))  # rows above the table: what the axes are, names
+    if head == 2:
         _axes(area, look)
-        head = 2
     across, down = _cell_size(area, len(counts), left, head)
     colours = _colours(look, counts)
     for row, name in enumerate(names):
-        y = head + row * down + (down - 1) // 2
-        area.text(0, y, cut(name, left - 1, ""), palette(look).dim)
-        area.text(left + row * across + max(0, across - width_of(cut(name, across - 1, ""))) // 2, head - 1,
-                  cut(name, across - 1, ""), palette(look).dim)  # fmt: skip
+        area.text(0, head + row * down + (down - 1) // 2, cut(name, left - 1, ""), palette(look).dim)
+        if head:
+            _above(area.window(left + row * across, head - 1, across, 1), look, name)
         for column in range(len(counts)):
             box = area.window(left + column * across, head + row * down, across, down)
             _box(box, look, int(counts[row, column]), row == column, int(colours[row, column]))
-    return cells
+
+
+def _above(place: Cells, look: Look, name: str) -> None:
+    """A class name over its column."""
+    name = cut(name, place.width - 1, "")
+    place.text(max(0, place.width - width_of(name)) // 2, 0, name, palette(look).dim)
+
+
+def _pixels(area: Cells, look: Look, counts: np.ndarray) -> None:
+    """Where numbers have no room: a half row for each class, shade alone."""
+    rows = 1 if look.depth == "mono" or look.glyphs == "ascii" else 2
+    scale = max(1, min(area.height * rows // len(counts), area.width // (2 * len(counts))))
+    height = min(area.height, -(-len(counts) * scale // rows))
+    place = area.window(0, 0, min(area.width, 2 * scale * len(counts)), height)
+    down = np.arange(rows * place.height) * len(counts) // max(1, rows * place.height)
+    across = np.arange(place.width) * len(counts) // max(1, place.width)
+    if rows == 2:
+        raster.half_blocks(place, _colours(look, counts)[down][:, across])
+    else:
+        step = np.minimum(_steps(counts), _STEPS)[down][:, across]
+        place.ch[:] = np.array([ord(glyph) for glyph in " .:-=+#"], np.int32)[step]
 
 
 def _counts(picture: Confusion) -> np.ndarray:
@@ -68,16 +95,20 @@ def _axes(area: Cells, look: Look) -> None:
     area.text(0, 0, cut(words, area.width, ""), palette(look).dim)
 
 
+def _steps(counts: np.ndarray) -> np.ndarray:
+    """Steps of shade, 0 for none, by the share of the true class."""
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    return np.ceil(np.sqrt(share) * _STEPS).astype(int)
+
+
 def _colours(look: Look, counts: np.ndarray) -> np.ndarray:
-    """A background for each cell: darker steps for larger shares of the row."""
+    """A background for each cell, stronger for larger shares; none for zero."""
     if look.depth == "mono":
         return np.full(counts.shape, DEFAULT)
-    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    step = np.minimum(np.ceil(np.sqrt(share) * _STEPS), _STEPS).astype(int)
+    step = np.minimum(_steps(counts), _STEPS)
     ramp = diverging(look, 2 * _STEPS + 1)
     hit = np.eye(len(counts), dtype=bool)
-    colours = ramp[np.where(hit, _STEPS - step, _STEPS + step)]
-    return np.where(counts > 0, colours, DEFAULT)
+    return np.where(counts > 0, ramp[np.where(hit, _STEPS - step, _STEPS + step)], DEFAULT)
 
 
 def _box(box: Cells, look: Look, count: int, hit: bool, colour: int) -> None:

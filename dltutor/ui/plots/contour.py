@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from dltutor.i18n import _
+from dltutor.i18n import _, plural
 from dltutor.pictures import Contour
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
 from dltutor.ui.plots.frame import Entry, axes, centred, heading
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import palette, valley
-from dltutor.ui.plots.scale import Axis, axis, short, whole
+from dltutor.ui.plots.scale import Axis, axis, short
 from dltutor.ui.plots.scatter import cells_of
 
 _TONES = " .:-=+*#"  # without colour: low ground is blank, so that the path shows
@@ -22,6 +22,8 @@ _TONES = " .:-=+*#"  # without colour: low ground is blank, so that the path sho
 def draw(picture: Contour, width: int, height: int, look: Look, *, title: str = "") -> Cells:
     """The surface in `width` x `height` cells; the path ends in a diamond, or in an arrow where it left the picture."""
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     values, (x, y) = raster.numbers(picture.values), _path(picture)
     rest = heading(cells, look, title, _legend(picture, look))
     along, up = axis(*picture.x), axis(*picture.y)
@@ -53,7 +55,7 @@ def levels(values: np.ndarray, count: int) -> np.ndarray:
 
 def _surface(area: Cells, look: Look, values: np.ndarray) -> None:
     across, down = raster.DOTS[look.glyphs]
-    count = min(max(4, area.height // 2), 10)
+    count = min(max(4, min(area.height // 2, area.width // 6)), 10 if look.glyphs == "braille" else 6)
     field = raster.resampled(values, area.height * down, area.width * across)
     band = np.digitize(field, levels(values, count))  # 0 lowest; NaN counts as highest
     if look.depth in ("true", "256"):
@@ -81,7 +83,7 @@ def _trail(area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.
 def _marks(area: Cells, look: Look, picture: Contour, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray) -> None:
     """The minimum, the start and the head, the last over the others."""
     ascii_only, colours = look.glyphs == "ascii", palette(look)
-    if picture.minimum is not None:
+    if picture.minimum is not None and np.isfinite(picture.minimum).all():
         at = (np.array([value]) for value in picture.minimum)
         area.put(*cells_of(area, along, up, *at), "x" if ascii_only else "×", colours.iso)
     good = np.isfinite(x) & np.isfinite(y)
@@ -124,8 +126,10 @@ def say(picture: Contour) -> str:
     if not good.any():
         return _("no data yet")
     here = (float(x[good][-1]), float(y[good][-1]))
-    words = _("after {steps} steps at ({x}, {y})").format(steps=whole(x.size - 1), x=short(here[0]), y=short(here[1]))
-    if picture.minimum is None:
+    words = _("at ({x}, {y}) after {steps}").format(
+        x=short(here[0]), y=short(here[1]), steps=plural("{n} step", "{n} steps", x.size - 1)
+    )
+    if picture.minimum is None or not np.isfinite(picture.minimum).all():
         return words
     start = (float(x[good][0]), float(y[good][0]))
     return words + _(", {now} from the minimum; the start was {then} from it").format(

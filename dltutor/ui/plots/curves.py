@@ -14,7 +14,7 @@ from dltutor.ui.plots.cells import Cells, width_of
 from dltutor.ui.plots.frame import Entry, axes, centred, column_of, heading, row_of
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import LINES, palette
-from dltutor.ui.plots.scale import Axis, axis, round_up, short, sticky, sticky_log, whole
+from dltutor.ui.plots.scale import HUGE, Axis, axis, round_up, short, sticky, sticky_log, whole
 
 RECENT = 200  # steps in the recent view
 _SLIDE = 50  # it slides by so many steps at once: a window that slides by one repaints everything each time
@@ -52,6 +52,8 @@ def draw(
     behind  series drawn dim under the others: an earlier run, a guess
     """
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     lines, ghosts = [_line(series) for series in picture.series], [_line(series) for series in behind]
     rest = heading(cells, look, title, _legend(lines, look))
     log = picture.log if log is None else log
@@ -82,8 +84,8 @@ def _line(series: Series) -> _Line:
         x, y = x[order], y[order]
     good = np.isfinite(y)
     if good.all():
-        return _Line(series.name, x, y, None)
-    return _Line(series.name, x, np.where(good, y, np.nan), float(x[np.argmin(good)]))
+        return _Line(series.name, x, np.clip(y, -HUGE, HUGE), None)
+    return _Line(series.name, x, np.clip(np.where(good, y, np.nan), -HUGE, HUGE), float(x[np.argmin(good)]))
 
 
 def _ranges(lines: list[_Line], log: bool, recent: bool, until: float | None) -> tuple[Axis, Axis]:

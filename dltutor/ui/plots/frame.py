@@ -1,4 +1,4 @@
-"""What surrounds a plot: title, legend, axes. Laid out by priority: first ticks give way, then the legend, then the title."""
+"""What surrounds a plot: title, legend, axes. Where room is short ticks give way first, then legend, then title."""
 
 from __future__ import annotations
 
@@ -57,8 +57,10 @@ def _more(look: Look) -> str:
 
 def _legend(cells: Cells, look: Look, legend: list[Entry], reserved: int) -> int:
     """Write as many names as fit to the right; returns the columns left of them."""
-    for longest in (40, 12, 8, 5):
+    for longest in (40, 12, 8, 6):
         names = [cut(entry.name, longest, _more(look)) for entry in legend]
+        if len(set(names)) < len({entry.name for entry in legend}):
+            return cells.width
         need = sum(width_of(entry.mark) + 1 + width_of(name) + 2 for entry, name in zip(legend, names, strict=True))
         if legend and reserved + need - 2 <= cells.width:
             break
@@ -77,7 +79,7 @@ def axes(cells: Cells, look: Look, x: Axis, y: Axis, names: tuple[str, str] = ("
         return cells
     below = 2 if cells.height >= 12 else 1
     height = cells.height - below
-    ticks = [(value, tick(value)) for value in y.ticks(max(2, height // 4))]
+    ticks = [(value, tick(value)) for value in y.ticks(max(2, (height + 2) // 3))]
     left = min(max((len(label) for _, label in ticks), default=0), 7) + 1
     if cells.width < 26:
         ticks, left = [], 0
@@ -112,7 +114,7 @@ def _level(cells: Cells, area: Cells, look: Look, x: Axis, left: int, below: int
         cells.text(end, row, names, colours.dim)
         end -= 1
     free = 0 if below == 2 else left
-    for value in x.ticks(max(1, area.width // 12)):
+    for value in x.ticks(max(1, area.width // 9)):
         label = tick(value)
         at = left + 1 + column_of(x, value, area.width)
         cells.put(at, area.height, lines.notch_below, colours.dim)

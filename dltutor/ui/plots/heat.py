@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.i18n import _, plural
+from dltutor.i18n import _
 from dltutor.pictures import Heat
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
@@ -24,6 +24,8 @@ _SHADES = "█▓▒░  ░▒▓█"
 def draw(picture: Heat, width: int, height: int, look: Look, *, title: str = "", levels: int = LEVELS) -> Cells:
     """The field in `width` x `height` cells, in so many colour levels."""
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     rest = heading(cells, look, title, _legend(picture, look))
     along, up = axis(*picture.x), axis(*picture.y)
     area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
@@ -122,8 +124,7 @@ def _sides(picture: Heat, values: np.ndarray, middle: float) -> str:
     rows = ((1 - up[inside]) * (values.shape[0] - 1)).round().astype(int)
     columns = (along[inside] * (values.shape[1] - 1)).round().astype(int)
     right = int(((values[rows, columns] >= middle) == (label[inside] == 1)).sum())
-    of = plural("{n} point", "{n} points", int(inside.sum()))
-    return _("; {right} of {points} lie on the side of their class").format(right=right, points=of)
+    return _("; points on the side of their class: {right} of {all}").format(right=right, all=int(inside.sum()))
 
 
 if __name__ == "__main__":

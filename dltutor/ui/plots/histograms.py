@@ -19,6 +19,8 @@ _DEAD = 0.99  # a layer with so large a share in the bin of zero passes nothing 
 def draw(picture: Histograms, width: int, height: int, look: Look, *, title: str = "") -> Cells:
     """The histograms in `width` x `height` cells, each to its own height, so that shapes can be compared."""
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     area = heading(cells, look, title, [])
     counts = _counts(picture)
     if not counts.size:
@@ -60,7 +62,7 @@ def _layer(
     row: Cells, look: Look, along: Axis, picture: Histograms, counts: np.ndarray, layer: int, left: int, right: int
 ) -> None:
     colours = palette(look)
-    colour = colours.series[layer % 10]
+    colour = colours.depth[layer * (len(colours.depth) - 1) // max(1, len(picture.names) - 1)]
     name = picture.names[layer] if layer < len(picture.names) else ""
     row.text(0, row.height - 1, cut(name, left - 1, ""), colour)
     area = row.window(left, 0, row.width - left - right, row.height)
@@ -73,12 +75,13 @@ def _layer(
     room = area.window(0, 1, area.width, area.height - 1) if area.height > 2 else area
     raster.bars(room, counts[bins] / (most or 1.0), look, colour)
     if right:
-        row.text(row.width - right + 1, row.height - 1, _spread(picture, counts), colours.dim)
+        row.text(row.width - right + 1, row.height - 1, _spread(picture, counts, look), colours.dim)
 
 
-def _spread(picture: Histograms, counts: np.ndarray) -> str:
+def _spread(picture: Histograms, counts: np.ndarray, look: Look) -> str:
+    sign = "+-" if look.glyphs == "ascii" else "±"
     _mean, deviation, zero = _moments(picture, counts)
-    return _("dead") if zero >= _DEAD else f"± {short(float(f'{deviation:.2g}'))}"
+    return _("dead") if zero >= _DEAD else f"{sign} {short(float(f'{deviation:.2g}'))}"
 
 
 def _foot(line: Cells, look: Look, along: Axis, name: str) -> None:
@@ -101,10 +104,12 @@ def _moments(picture: Histograms, counts: np.ndarray) -> tuple[float, float, flo
     total = counts.sum()
     if not total:
         return 0.0, 0.0, 0.0
-    edges = np.linspace(picture.low, picture.high, counts.size + 1)
+    along = axis(picture.low, picture.high)
+    edges = np.linspace(along.low, along.high, counts.size + 1)
     middle = (edges[1:] + edges[:-1]) / 2
     mean = float((counts * middle).sum() / total)
     deviation = float(np.sqrt((counts * (middle - mean) ** 2).sum() / total))
+    mean = 0.0 if abs(mean) < 1e-3 * deviation else mean
     holds_zero = (edges[:-1] <= 0) & (edges[1:] > 0)
     return mean, deviation, float(counts[holds_zero].sum() / total)
 

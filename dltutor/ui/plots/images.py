@@ -17,8 +17,8 @@ from dltutor.ui.plots.palette import diverging, grey, palette
 from dltutor.ui.plots.scale import short
 
 LEVELS = 16
-_INK = " .:-=+*#%@"
-_SIGNED_INK = "#=-. .:+@"
+_INK = {"ascii": " .:-=+*#%@", "block": " ░▒▓█", "braille": " ░▒▓█"}
+_SIGNED_INK = {"ascii": "#=-. .:+@", "block": "≡=-  ░▒▓", "braille": "≡=-  ░▒▓"}
 _GAP = 1
 
 
@@ -33,6 +33,8 @@ class _Grid(NamedTuple):
 def draw(picture: Images, width: int, height: int, look: Look, *, title: str = "", levels: int = LEVELS) -> Cells:
     """As many of the images as fit in `width` x `height` cells, enlarged by a whole number if there is room."""
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     area = heading(cells, look, title, [])
     values = raster.numbers(picture.values)
     if values.ndim != 3 or not values.size:
@@ -85,7 +87,7 @@ def _image(area: Cells, look: Look, image: np.ndarray, signed: bool, low: float,
     if not (area.width and area.height):
         return
     if look.depth == "mono" or look.glyphs == "ascii":
-        ink = _SIGNED_INK if signed else _INK
+        ink = (_SIGNED_INK if signed else _INK)[look.glyphs]
         level = raster.level_of(_pixels(image, area.height, area.width), low, high, len(ink))
         area.ch[:] = np.array([ord(glyph) for glyph in ink + "?"], np.int32)[level]
         return
@@ -113,6 +115,8 @@ def _caption(place: Cells, look: Look, picture: Images, number: int) -> None:
     colour = palette(look).dim
     if number in picture.wrong:
         words, colour = ("x" if look.glyphs == "ascii" else "✗") + words, palette(look).bad
+    if look.glyphs == "ascii":
+        words = words.replace("→", ">")
     words = cut(words, place.width, "")
     place.text((place.width - width_of(words)) // 2, place.height - 1, words, colour)
 

@@ -1,4 +1,4 @@
-"""What the terminal can show: colours, glyphs, and whether it is dark. Standard library only, so that anyone may ask."""
+"""What the terminal can show: colours, glyphs, dark or light. Standard library only, so that anyone may ask."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _is_utf8(encoding: str) -> bool:
 
 
 def _encoding(env: Mapping[str, str]) -> str:
-    """The locale's encoding, by the rules of POSIX; Windows and macOS terminals speak UTF-8 whatever the locale says."""
+    """The locale's encoding, by the rules of POSIX; terminals of Windows and macOS speak UTF-8 whatever it says."""
     if os.name == "nt" or os.uname().sysname == "Darwin":
         return "utf-8"
     name = next((env[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if env.get(key)), "C")

@@ -30,6 +30,12 @@ _DEEP = (17, 52, 23, 88, 235, 58, 22, 53, 24, 238)
 _SERIES_16_DARK = (12, 11, 14, 9, 10, 13, 15, 6, 3, 5)
 _SERIES_16_LIGHT = (4, 1, 2, 5, 6, 0, 3, 8, 12, 9)
 
+# First layer to last.
+_DEPTH_DARK = (75, 80, 79, 114, 150, 186, 179, 215)
+_DEPTH_LIGHT = (25, 31, 30, 29, 64, 100, 136, 166)
+_DEPTH_16_DARK = (12, 14, 10, 11)
+_DEPTH_16_LIGHT = (4, 6, 2, 3)
+
 # Low to high; the neutral middle lies between the two halves.
 _DIVERGING_256_DARK = (75, 39, 33, 32, 26, 25, 18, 236, 236, 52, 130, 166, 172, 208, 214, 215)
 _DIVERGING_256_LIGHT = (25, 32, 39, 75, 117, 153, 195, 255, 255, 230, 223, 222, 215, 214, 208, 166)
@@ -39,7 +45,7 @@ _DIVERGING_DARK = ("#5fafff", "#2f83dc", "#1f4f8f", "#1a2a44", "#20232a", "#432a
 _DIVERGING_LIGHT = ("#005faf", "#1f8fdf", "#6fbdf2", "#bfe0fa", "#f2f2f2", "#fde3bd", "#fbb75f", "#ee8a1a", "#c85a00")
 
 # High loss to low loss: the valley stands out.
-_VALLEY_256_DARK = (233, 234, 235, 236, 237, 238, 239, 24)
+_VALLEY_256_DARK = (233, 234, 235, 236, 237, 238, 23, 24)
 _VALLEY_256_LIGHT = (231, 255, 254, 253, 252, 195, 153, 117)
 _VALLEY_DARK = ("#15181d", "#152431", "#143a52", "#17597a")
 _VALLEY_LIGHT = ("#fafafa", "#e6eef5", "#c3dcef", "#93c4e8")
@@ -62,6 +68,7 @@ class Palette:
     box: tuple[int, int]  # a readout: text, background
     series: tuple[int, ...]
     shade: tuple[int, ...]  # the series again, for what lies behind
+    depth: tuple[int, ...]  # first layer to last
     pale: tuple[int, ...]  # points on dark cells
     deep: tuple[int, ...]  # points on bright cells
 
@@ -74,15 +81,16 @@ def palette(look: Look) -> Palette:
 
 def _mono(look: Look) -> Palette:
     none = (DEFAULT,) * 10
-    return Palette(*(DEFAULT,) * 7, (DEFAULT, DEFAULT), none, none, none, none)
+    return Palette(*(DEFAULT,) * 7, (DEFAULT, DEFAULT), none, none, none, none, none)
 
 
 def _sixteen(look: Look) -> Palette:
+    white, black = (15,) * 10, (0,) * 10
     if look.dark:
-        series, box = _SERIES_16_DARK, (0, 7)
-        return Palette(7, 8, 8, 9, 15, 15, 6, box, series, (4, 3, 6, 1, 2, 5, 8, 8, 8, 8), (15,) * 10, (0,) * 10)
-    series, box = _SERIES_16_LIGHT, (15, 8)
-    return Palette(0, 8, 7, 1, 0, 0, 6, box, series, (12, 9, 10, 13, 14, 8, 11, 7, 7, 7), (15,) * 10, (0,) * 10)
+        shade = (4, 3, 6, 1, 2, 5, 8, 8, 8, 8)
+        return Palette(7, 8, 8, 9, 15, 15, 6, (0, 7), _SERIES_16_DARK, shade, _DEPTH_16_DARK, white, black)
+    shade = (12, 9, 10, 13, 14, 8, 11, 7, 7, 7)
+    return Palette(0, 8, 7, 1, 0, 0, 6, (15, 8), _SERIES_16_LIGHT, shade, _DEPTH_16_LIGHT, white, black)
 
 
 def _many(look: Look) -> Palette:
@@ -90,7 +98,8 @@ def _many(look: Look) -> Palette:
     roles = (252, 244, 238, 203, 231, 231, 67) if look.dark else (235, 243, 251, 160, 16, 16, 67)
     shade = _SHADE_DARK if look.dark else _SHADE_LIGHT
     box = (231, 238) if look.dark else (231, 240)
-    groups = (_entries(group, look) for group in (box, series, shade, _PALE, _DEEP))
+    depth = _DEPTH_DARK if look.dark else _DEPTH_LIGHT
+    groups = (_entries(group, look) for group in (box, series, shade, depth, _PALE, _DEEP))
     return Palette(*_entries(roles, look), *groups)  # type: ignore[arg-type]
 
 

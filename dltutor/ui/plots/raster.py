@@ -217,9 +217,9 @@ def resampled(field: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """The field at rows x columns points in the middle of equal parts of its rectangle, interpolated linearly."""
     up, down, share = _between(field.shape[0], rows)
     left, right, part = _between(field.shape[1], columns)
-    field = field.astype(np.float32, copy=False)
-    tall = field[up] + (field[down] - field[up]) * share[:, None]
-    return tall[:, left] + (tall[:, right] - tall[:, left]) * part
+    with np.errstate(invalid="ignore", over="ignore"):  # infinities become NaN: both are bad numbers
+        tall = field[up] + (field[down] - field[up]) * share[:, None]
+        return tall[:, left] + (tall[:, right] - tall[:, left]) * part
 
 
 @lru_cache(maxsize=256)

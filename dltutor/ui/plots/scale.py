@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+HUGE = 1e300  # a range beyond this has no width that is a number
 _ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
@@ -40,7 +41,7 @@ def axis(low: float, high: float) -> Axis:
     """An axis for any two numbers: bad ones become 0 to 1, equal ones get room."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return Axis(0.0, 1.0)
-    low, high = min(low, high), max(low, high)
+    low, high = max(min(low, high), -HUGE), min(max(low, high), HUGE)
     if high - low > 1e-12 * max(abs(low), abs(high), 1e-300):
         return Axis(low, high)
     room = abs(low) * 0.5 or 1.0
@@ -63,7 +64,7 @@ def sticky_log(low: float, high: float) -> Axis:
     """Whole decades around the positive numbers low..high, twelve at most."""
     if not (low > 0 and math.isfinite(high) and high > 0):
         return Axis(0.1, 1.0, log=True)
-    top = math.ceil(math.log10(high) - 1e-9)
+    top = min(max(math.ceil(math.log10(high) - 1e-9), -299), 300)
     bottom = max(math.floor(math.log10(low) + 1e-9), top - 12, -300)
     return Axis(10.0 ** min(bottom, top - 1), 10.0**top, log=True)
 
@@ -102,8 +103,7 @@ def tick(value: float) -> str:
             return f"{value / limit:.4g}{letter}"
     if 1e-3 <= size < 1e3:
         return f"{value:.4g}"
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return _scientific(value)
 
 
 def short(value: float) -> str:
@@ -114,8 +114,12 @@ def short(value: float) -> str:
         return "inf" if value > 0 else "-inf"
     if value == 0 or 1e-4 <= abs(value) < 1e4:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return _scientific(value)
+
+
+def _scientific(value: float) -> str:
     mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return f"{mantissa}e{int(exponent)}"
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def whole(value: float) -> str:

@@ -17,8 +17,10 @@ CROWD = 300  # from so many points on each is a dot rather than a glyph
 
 
 def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = "") -> Cells:
-    """The points and lines in `width` x `height` cells. A line takes a colour of its own, after those of the classes."""
+    """The points and lines in `width` x `height` cells. Lines take the colours after those of the classes."""
     cells = Cells(width, height)
+    if width < 1 or height < 1:
+        return cells
     x, y, label = plane(picture.points)
     classes = int(label.max()) + 1 if label.size else 0
     rest = heading(cells, look, title, _legend(picture.lines, look, classes))
@@ -56,8 +58,8 @@ def cells_of(area: Cells, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray) -
     """The cells in which points lie; -1 for those outside."""
     columns, rows = along.place(x), 1 - up.place(y)
     inside = (columns >= 0) & (columns <= 1) & (rows >= 0) & (rows <= 1)
-    columns = np.minimum((columns * area.width).astype(int, copy=False, casting="unsafe"), area.width - 1)
-    rows = np.minimum((rows * area.height).astype(int, copy=False, casting="unsafe"), area.height - 1)
+    columns = np.minimum((np.clip(columns, 0, 1) * area.width).astype(int), area.width - 1)
+    rows = np.minimum((np.clip(rows, 0, 1) * area.height).astype(int), area.height - 1)
     return np.where(inside, columns, -1), np.where(inside, rows, -1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from dltutor.data import Dataset, load
 from dltutor.lab import Tick
 from dltutor.layers import MSE, SGD, Dense, Sequential
-from dltutor.pictures import Contour, Interval, Points, Scatter, Series
+from dltutor.pictures import Contour, Interval, Picture, Points, Scatter, Series
 
 
 def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
@@ -29,7 +30,7 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
         loss = mse(net.forward(x), t)
         yield Tick(
             net=net,
-            pictures=lambda: {"fit": fit(given, model), "surface": surface.picture()},  # noqa: B023 - drawn at once
+            pictures=partial(draw, given, model, surface),
             loss=loss,
             test_loss=test_loss,
             slope=float(model[0]) if len(model) == 2 else None,
@@ -60,10 +61,14 @@ def in_units_of_the_data(net: Sequential, data: Dataset) -> np.ndarray:
 # ---------------------------------------------------------------- pictures
 
 
+def draw(data: Dataset, model: np.ndarray, surface: Surface) -> dict[str, Picture]:
+    return {"fit": fit(data, model), "surface": surface.picture()}
+
+
 def fit(data: Dataset, model: np.ndarray) -> Scatter:
     """One feature: the samples and the line. More: each sample's prediction against its target."""
-    x, t = np.concatenate([data.x, data.test_x]), np.concatenate([data.t, data.test_t]).ravel()
-    role = np.repeat(np.array([0, 1], np.uint8), [len(data.x), len(data.test_x)])  # to train on, to test on
+    x, t = np.concatenate([data.test_x, data.x]), np.concatenate([data.test_t, data.t]).ravel()
+    role = np.repeat(np.array([1, 0], np.uint8), [len(data.test_x), len(data)])  # to test on; over them, to train on
     if len(model) > 2:
         return against_truth(t, x @ model[:-1] + model[-1], role)
     ends = np.array([x.min(), x.max()], float)
@@ -107,12 +112,19 @@ class Surface:
 
     def picture(self) -> Contour:
         best = self.best[self.axes]
-        x, y = ((min(0, p) - 0.4 * abs(p), max(0, p) + 0.4 * abs(p)) for p in best)
+        x, y = (span(float(p)) for p in best)
         d0 = np.linspace(*x, self.CELLS)[None, :] - best[0]
         d1 = np.linspace(*y, self.CELLS)[::-1, None] - best[1]
         (a, b), (_b, c) = self.curvature
         values = self.least + a * d0**2 + 2 * b * d0 * d1 + c * d1**2
-        return Contour(x, y, values, *map(thinned, self.path), (best[0], best[1]), *self.labels)
+        path_x, path_y = (thinned(path) for path in self.path)
+        return Contour(x, y, values, path_x, path_y, (best[0], best[1]), *self.labels)
+
+
+def span(best: float) -> Interval:
+    """From a little before the start at 0 to beyond the best value, as far as a path that arrives can overshoot."""
+    low, high = sorted((-0.4 * (best or 1), 1.9 * (best or 1)))
+    return low, high
 
 
 def thinned(path: array[float], most: int = 500) -> np.ndarray:

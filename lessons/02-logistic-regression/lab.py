@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ import numpy as np
 from dltutor.data import Dataset, load
 from dltutor.lab import Tick
 from dltutor.layers import MSE, SGD, BCEWithLogits, Dense, Sequential, Sigmoid
-from dltutor.pictures import Confusion, Curves, Heat, Interval, Points, Series
+from dltutor.pictures import Confusion, Heat, Interval, Picture, Points, Scatter, Series
 
 TWO = ("worst radius", "worst concave points")  # of the 30 measurements in breast_cancer, a pair that tells much
+
+
+UNIT: tuple[Interval, Interval] = ((-0.02, 1.02), (-0.02, 1.02))
 
 
 def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
@@ -30,15 +34,10 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
         x, t = data.batch(knobs.batch, rng)
         train_loss = loss(net.forward(x), t)
         w, b = (net.host(value).copy() for value in (dense.w, dense.b))
-        scores = data.test_x @ w + b
-        counts = confusion(scores, data.test_t, knobs.threshold)
+        counts = confusion(data.test_x @ w + b, data.test_t, knobs.threshold)
         yield Tick(
             net=net,
-            pictures=lambda: {  # drawn before the next step, so it sees this step's values
-                "boundary": boundary(data, w, b, knobs.threshold),
-                "confusion": Confusion(counts, data.classes),  # noqa: B023
-                "roc": roc(scores, data.test_t, counts),  # noqa: B023
-            },
+            pictures=partial(draw, data, w, b, knobs.threshold, counts),
             loss=train_loss,
             test_loss=test_loss,
             accuracy=right(confusion(data.x @ w + b, data.t, knobs.threshold)),
@@ -80,14 +79,33 @@ def ratio(part: int, whole: np.ndarray) -> float | None:
 # ---------------------------------------------------------------- pictures
 
 
-def roc(scores: np.ndarray, t: np.ndarray, counts: np.ndarray) -> Curves:
-    """Of class 0, the share called 1 (to the right), against the share of class 1 called 1 (up), at every threshold."""
-    falling = t.ravel()[np.argsort(-scores.ravel(), kind="stable")]
-    hits, alarms = (np.append(0, np.cumsum(falling == k) / max(1, np.sum(falling == k))) for k in (1, 0))
-    alarm, hit = (np.array([row[1] / max(1, row.sum())]) for row in counts)
+def draw(data: Dataset, w: np.ndarray, b: np.ndarray, threshold: float, counts: np.ndarray) -> dict[str, Picture]:
+    return {
+        "boundary": boundary(data, w, b, threshold),
+        "confusion": Confusion(counts, data.classes),
+        "roc": roc(data.test_x @ w + b, data.test_t, counts),
+    }
+
+
+def roc(scores: np.ndarray, t: np.ndarray, counts: np.ndarray) -> Scatter:
+    """Of class 0, the share called 1 (to the right), against the share of class 1 called 1 (up), at every threshold.
+
+    A coin would walk along the diagonal. A line leads from the threshold in use to the right and down.
+    """
+    order = np.argsort(-scores.ravel())
+    last = np.append(np.diff(scores.ravel()[order]) != 0, True)  # of equal scores: no threshold comes between them
+    alarms, hits = (share_so_far(t.ravel()[order] == k, last) for k in (0, 1))
+    alarm, hit = (float(row[1] / max(1, row.sum())) for row in counts)
     ends = np.array([0.0, 1.0])
-    series = [Series("roc", alarms, hits), Series("coin", ends, ends), Series("threshold", alarm, hit)]
-    return Curves(series, "false alarms")
+    here = Series("threshold", np.array([alarm, alarm, 1.0]), np.array([0.0, hit, hit]))
+    nowhere = Points(np.empty(0), np.empty(0))
+    return Scatter(
+        nowhere, [Series("roc", alarms, hits), Series("coin", ends, ends), here], *UNIT, "false alarms", "recall"
+    )
+
+
+def share_so_far(those: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return np.append(0.0, np.cumsum(those)[at] / max(1, those.sum()))
 
 
 def boundary(data: Dataset, w: np.ndarray, b: np.ndarray, threshold: float, cells: int = 48) -> Heat:
@@ -99,16 +117,16 @@ def boundary(data: Dataset, w: np.ndarray, b: np.ndarray, threshold: float, cell
     z = data.test_x @ w + b
     first, second = (data.test_x * data.std + data.mean)[:, :2].T
     if len(data.features) > 2:
-        x, y, labels = z.ravel(), first, ("z", data.features[0])
+        x, y, names = z.ravel(), first, ("z", data.features[0])
         across, up = interval(np.append(x, [-4, 4])), interval(y)
         values = np.repeat(sigmoid(np.linspace(*across, cells))[None, :], 2, axis=0)
     else:
-        x, y, labels = first, second, data.features
+        x, y, names = first, second, (data.features[0], data.features[1])
         across, up = interval(x), interval(y)
         plane = np.meshgrid(np.linspace(*across, cells), np.linspace(*up, cells)[::-1])
         values = sigmoid(sum(w[i] * (axis - data.mean[i]) / data.std[i] for i, axis in enumerate(plane)) + b)
     points = Points(x, y, data.test_t.ravel().astype(np.uint8))
-    return Heat(across, up, values, 0.0, 1.0, (threshold,), points, data.classes, *labels)
+    return Heat(across, up, values, 0.0, 1.0, (threshold,), points, data.classes, *names)
 
 
 def interval(values: np.ndarray, margin: float = 0.05) -> Interval:

@@ -51,7 +51,8 @@ _MERGES = {  # what happens to a row that is there already; so that importing tw
     "place": "ON CONFLICT (lesson) DO UPDATE SET section = excluded.section, scroll = excluded.scroll,"
     " setting = excluded.setting, at = excluded.at WHERE excluded.at > place.at",
     "section": "ON CONFLICT (lesson, section) DO NOTHING",
-    "run": "ON CONFLICT (id) DO UPDATE SET curves = excluded.curves WHERE run.curves IS NULL",
+    "run": "ON CONFLICT (id) DO UPDATE SET curves = excluded.curves"
+    " WHERE run.curves IS NULL AND excluded.curves IS NOT NULL",
     "preference": "ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at"
     " WHERE excluded.at > preference.at",
 }

@@ -143,10 +143,22 @@ class Store:
 
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            return self._ready(_use_wal, thorough)
+        except sqlite3.OperationalError as error:
+            if _kind(error) != "unwritable":
+                raise
+        return self._ready(_use_rollback_journal, thorough)
+
+    def _ready(self, use_journal: Callable[[sqlite3.Connection], None], thorough: bool) -> sqlite3.Connection:
+        import sqlite3
+
         database = sqlite3.connect(self.path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            _choose_journal(database)
+            if use_journal is _use_rollback_journal:
+                database.execute("PRAGMA locking_mode = EXCLUSIVE")  # only so can WAL be read without shared memory
             self._recognise(database)
+            use_journal(database)
             self._check(database, thorough)
             self._migrate(database)
             self._inode = self.path.stat().st_ino
@@ -327,15 +339,21 @@ def _number(database: sqlite3.Connection, sql: str) -> int:
     return int(database.execute(sql).fetchone()[0])
 
 
-def _choose_journal(database: sqlite3.Connection) -> None:
-    """WAL where the file system allows it, else a rollback journal."""
-    import sqlite3
+def _use_wal(database: sqlite3.Connection) -> None:
+    """Readers and a writer at once. Raises OperationalError on a file system without shared memory.
 
-    with contextlib.suppress(sqlite3.OperationalError):
-        if _patiently(lambda: database.execute("PRAGMA journal_mode = WAL").fetchone()[0]) == "wal":
-            database.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing; a power cut at most the last moment
-            return
-    database.execute("PRAGMA locking_mode = EXCLUSIVE")  # only so can a WAL file be read without shared memory
+    A file in use with a rollback journal lies on such a one, and keeps it.
+    """
+    in_use = _number(database, "SELECT count(*) FROM sqlite_schema")
+    if in_use and database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        return
+    _patiently(lambda: database.execute("PRAGMA journal_mode = WAL"))
+    database.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing; a power cut at most the last moment
+    database.execute("BEGIN IMMEDIATE")  # some file systems promise WAL, and fail here
+    database.execute("ROLLBACK")
+
+
+def _use_rollback_journal(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = DELETE")
     database.execute("PRAGMA locking_mode = NORMAL")
     database.execute("SELECT count(*) FROM sqlite_schema")  # the lock is let go by the next use

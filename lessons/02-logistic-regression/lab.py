@@ -14,8 +14,6 @@ from dltutor.layers import MSE, SGD, BCEWithLogits, Dense, Sequential, Sigmoid
 from dltutor.pictures import Confusion, Heat, Interval, Picture, Points, Scatter, Series
 
 TWO = ("worst radius", "worst concave points")  # of the 30 measurements in breast_cancer, a pair that tells much
-
-
 UNIT: tuple[Interval, Interval] = ((-0.02, 1.02), (-0.02, 1.02))
 
 

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from dltutor import wire
@@ -16,7 +17,6 @@ from dltutor.course import catalogue
 from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
-from dltutor.kernels import compile as kernels
 from dltutor.kernels import device
 from dltutor.lesson import Lesson
 
@@ -96,10 +96,10 @@ class Engine:
         self.lesson = catalogue(current()).find(command.lesson).load()
         self.device = command.device
         device.use(command.device)
-        total = len(self.lesson.kernels)
-        for done, name in enumerate(self.lesson.kernels):
-            self.send(wire.Compiling(done, total, name.partition(":")[2]))
-            kernels.resolve(name).warm()
+        ours = [name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")]  # others come with the lab
+        for done, name in enumerate(ours):
+            self.send(wire.Compiling(done, len(ours), name.partition(":")[2]))
+            device.kernel(name).warm()
         self.lab = load_lab(self.lesson)
         self.send(wire.Ready(self.device, time.monotonic() - began))
 
@@ -196,7 +196,15 @@ class Engine:
             return
         message = _("the lab raised {kind}: {error}").format(kind=type(error).__name__, error=error)
         hint = _("The last lines of the traceback name the place; mend the lab and open the lesson again.")
-        self.send(wire.Failed(message, hint, step=step, trace=traceback.format_exc()))
+        self.send(wire.Failed(message, hint, step=step, trace=trace(error)))
+
+
+def trace(error: BaseException) -> str:
+    """The traceback, from the lab on: how the engine got there is of no interest."""
+    place = error.__traceback__
+    while place and place.tb_next and Path(place.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        place = place.tb_next
+    return "".join(traceback.format_exception(error.with_traceback(place)))
 
 
 def load_lab(lesson: Lesson) -> Lab:

@@ -1,0 +1,269 @@
+"""What `dltutor` can be told to do. Each command imports what it needs when it is called: `--help` stays quick."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dltutor import __version__, i18n
+from dltutor.errors import DltutorError, UsageError
+from dltutor.i18n import _
+
+if TYPE_CHECKING:
+    from dltutor.progress import Progress
+
+DEVICES = click.Choice(["cpu", "cuda", "emulate"])
+FILE = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """The commands, and `bench` where it is installed, imported only when it is called or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        found = importlib.util.find_spec("dltutor.bench") is not None
+        return [*self.commands, *(["bench"] if found else [])]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name == "bench" and name in self.list_commands(ctx):
+            from dltutor.bench import bench
+
+            return bench
+        return super().get_command(ctx, name)
+
+
+def _examples(*lines: tuple[str, str]) -> str:
+    """Command lines with what each does, kept as they are (\\b) by the help's layout."""
+    return "\b\n" + "\n".join(f"  {command:<50}  {what}" for command, what in lines)
+
+
+_START = _("Examples:") + "\n\n" + _examples(
+    ("dltutor launch", _("the course, from where you left it")),
+    ("dltutor launch 06-mlp --lang zh", _("one lesson, in Chinese")),
+    ("dltutor run 06-mlp --set lr=0.1 --seed 7", _("its training run, without the application")),
+    ("dltutor doctor", _("what to do when something does not work")),
+)  # fmt: skip
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    help=_("Learn deep learning from the inside: lessons, live training, and the kernels that do it."),
+    epilog=_START,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="dltutor")
+@click.pass_context
+def dltutor(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def learner() -> Progress:
+    """The learner's progress, in whose language everything is said from now on."""
+    from dltutor.progress import Progress
+
+    progress = Progress.open()
+    if not os.environ.get("DLTUTOR_LANG"):
+        i18n.use(progress.preference("language", i18n.preferred()))
+    return progress
+
+
+# ---------------------------------------------------------------- the application
+
+
+@dltutor.command(
+    help=_("Open the application. It shows the course, its lessons, and their live labs."),
+    epilog=_("Examples:") + "\n\n" + _examples(
+        ("dltutor launch", _("the course")),
+        ("dltutor launch mlp", _("the lesson whose name has “mlp” in it")),
+        ("dltutor launch --play mlp.jsonl", _("a run that `dltutor run --record` kept")),
+    ),
+)  # fmt: skip
+@click.argument("lesson", default="")
+@click.option("--lang", type=click.Choice(list(i18n.LANGUAGES)), help=_("The language of this sitting."))
+@click.option("--theme", type=click.Choice(["dark", "light"]), help=_("Dark or light."))
+@click.option("--play", type=FILE, metavar="FILE", help=_("Play a recording in place of a training run."))
+@click.option("--device", type=DEVICES, default="cpu", show_default=True, help=_("What the kernels run on."))
+def launch(lesson: str, lang: str | None, theme: str | None, play: Path | None, device: str) -> int:
+    from dltutor import sitting
+
+    sitting.check_terminal()
+    with learner() as progress:
+        i18n.use(lang or i18n.current())
+        return sitting.sit(progress, lesson, theme, play, device)
+
+
+# ---------------------------------------------------------------- the course
+
+
+@dltutor.command("list", help=_("List the lessons. Each with its time, and how far you are in it."))
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON array."))
+def list_lessons(as_json: bool) -> None:
+    from dltutor.listing import as_rows, as_text
+
+    with learner() as progress:
+        click.echo(as_rows(progress) if as_json else as_text(progress))
+
+
+@dltutor.command(
+    help=_("Train without the application. The lab of LESSON with the same kernels and the same numbers, to the bit."),
+    epilog=_("Examples:") + "\n\n" + _examples(
+        ("dltutor run 06-mlp", _("a live plot in a terminal, lines in a pipe")),
+        ("dltutor run 06-mlp --set data=moons --set lr=0.3", _("with other values of its knobs")),
+        ("dltutor run 06-mlp --jsonl | jq .loss", _("every number of every step")),
+        ("dltutor run 06-mlp --record mlp.jsonl", _("to play with `dltutor launch --play`")),
+    ),
+)  # fmt: skip
+@click.argument("lesson")
+@click.option(
+    "--steps", type=click.IntRange(1, 10**9), metavar="N", help=_("How many steps; the lesson's own number otherwise.")
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    metavar="S",
+    help=_("Same seed, same numbers."),
+)
+@click.option("--set", "knobs", multiple=True, metavar="KNOB=VALUE", help=_("Turn a knob; as often as you like."))
+@click.option("--device", type=DEVICES, default="cpu", show_default=True, help=_("What the kernels run on."))
+@click.option("--jsonl", is_flag=True, help=_("The setting, every step and a summary, a JSON object a line."))
+@click.option("--plot", is_flag=True, help=_("Draw the pictures even where the output is no terminal."))
+@click.option("--record", type=FILE, metavar="FILE", help=_("Keep what the engine says, to play it again."))
+def run(
+    lesson: str, steps: int | None, seed: int, knobs: tuple[str, ...], device: str,
+    jsonl: bool, plot: bool, record: Path | None,
+) -> int:  # fmt: skip
+    if jsonl and plot:
+        raise UsageError(_("--jsonl and --plot exclude each other"), _("Give one of them."))
+    from dltutor import headless
+
+    with learner() as progress:
+        chosen = headless.choose(lesson, steps, seed, dict(map(_knob, knobs)), device)
+        return headless.run(chosen, progress, "jsonl" if jsonl else "plot" if plot else "", record)
+
+
+def _knob(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(_("--set {text}: expected KNOB=VALUE").format(text=text), _("For example --set lr=0.1"))
+    return name.strip(), value.strip()
+
+
+@dltutor.command(help=_("Compile kernels ahead of time. Those of LESSON, or of all lessons."))
+@click.argument("lesson", default="")
+@click.option("--device", type=DEVICES, default="cpu", show_default=True, help=_("What the kernels run on."))
+def warm(lesson: str, device: str) -> int:
+    from dltutor import headless
+
+    learner().close()
+    return headless.warm(lesson, device)
+
+
+@dltutor.command(help=_("Find what is wrong, and what mends it. Looks at everything that dltutor needs."))
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
+def doctor(as_json: bool) -> int:
+    from dltutor import doctor as examination
+
+    learner().close()
+    return examination.report(as_json)
+
+
+# ---------------------------------------------------------------- progress
+
+
+@dltutor.group(help=_("Show, export, import or reset what you have done."))
+def progress() -> None:
+    pass
+
+
+@progress.command("show", help=_("Show how far you are. Each lesson, and your latest runs."))
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
+def show_progress(as_json: bool) -> None:
+    from dltutor.listing import progress_as_json, progress_as_text
+
+    with learner() as progress:
+        click.echo(progress_as_json(progress) if as_json else progress_as_text(progress))
+
+
+@progress.command("export", help=_("Write all of it as JSON. To FILE, or to the output."))
+@click.argument("file", type=FILE, required=False)
+def export_progress(file: Path | None) -> None:
+    with learner() as progress:
+        text = progress.export_json()
+        if file is None or str(file) == "-":
+            click.echo(text)
+            return
+        _write_whole(file, text + "\n")
+        click.echo(_("Your progress is in {file}.").format(file=file))
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Write `file` so that it is either as before or complete."""
+    part = file.with_name(file.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        message = _("cannot write {file}: {error}").format(file=file, error=error.strerror)
+        raise DltutorError(message, _("Name a file in a folder that you can write to.")) from error
+
+
+@progress.command("import", help=_("Add what an export holds. Nothing that is here is lost."))
+@click.argument("file", type=FILE)
+def import_progress(file: Path) -> None:
+    with learner() as progress:
+        _must_be_kept(progress)
+        count = progress.import_json(_read(file))
+        click.echo(i18n.plural("{n} entry is new.", "{n} entries are new.", count))
+
+
+def _read(file: Path) -> str:
+    if str(file) == "-":
+        return click.get_text_stream("stdin", "utf-8").read()
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else _("this is no text")
+        message = _("cannot read {file}: {error}").format(file=file, error=reason)
+        raise DltutorError(message, _("Give a file that `dltutor progress export` wrote.")) from error
+
+
+@progress.command("reset", help=_("Forget what you did. In LESSON, or in all lessons."))
+@click.argument("lesson", default="")
+@click.option("--yes", is_flag=True, help=_("Do not ask."))
+def reset_progress(lesson: str, yes: bool) -> int:
+    with learner() as progress:
+        _must_be_kept(progress)
+        name = _known(lesson) if lesson else ""
+        what = _("what you did in {lesson}").format(lesson=name) if name else _("all of your progress")
+        if not (yes or _agreed(_("Forget {what}?").format(what=what))):
+            click.echo(_("Nothing is changed."))
+            return 1
+        progress.reset(name or None)
+        click.echo(_("Forgotten: {what}.").format(what=what))
+        return 0
+
+
+def _known(lesson: str) -> str:
+    from dltutor.course import catalogue
+
+    return catalogue(i18n.current()).find(lesson).id
+
+
+def _agreed(question: str) -> bool:
+    if not click.get_text_stream("stdin").isatty():
+        raise UsageError(_("there is nobody to ask: {question}").format(question=question), _("Add --yes."))
+    return click.confirm(question)
+
+
+def _must_be_kept(progress: Progress) -> None:
+    """Refuse to change what would be lost at once."""
+    if progress.in_memory:
+        raise DltutorError(_("your progress cannot be changed"), progress.notice)

@@ -136,8 +136,9 @@ def test_lessons_that_require_each_other_are_reported(own: Path) -> None:
     assert "01-hen" in problem and "02-egg" in problem
 
 
-def test_the_lessons_that_come_with_it_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lessons_that_come_with_it_are_found_and_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(courses, "built_in", BUILT_IN)
+    assert catalogue().problems == []
     assert catalogue().find("01-linear-regression").folder == BUILT_IN() / "01-linear-regression"
 
 

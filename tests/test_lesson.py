@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dltutor import lesson as lessons
+from dltutor.course import built_in
 from dltutor.errors import DltutorError, UsageError
 from dltutor.lesson import Code, Formula, Knob, Text, compare, inline_math, quote
 
@@ -479,6 +480,20 @@ def test_an_unsound_translation_gives_way_to_english(folder: Path, case: str) ->
     assert words in lesson.notice and "lesson.zh.md:" in lesson.notice
     with pytest.raises(DltutorError):
         lessons.load(folder, "zh", strict=True)
+
+
+# ---------------------------------------------------------------- the lessons that come with it
+
+BUILT_IN = [folder for folder in sorted(built_in().iterdir()) if (folder / "lesson.md").is_file()]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("folder", BUILT_IN, ids=lambda folder: folder.name)
+def test_our_own_lessons_are_sound_in_both_languages(folder: Path, language: str) -> None:
+    lesson = lessons.load(folder, language, strict=True)
+    assert (lesson.language, lesson.notice) == (language, "")
+    assert lessons.load_front_matter(folder, language).outline == lesson.outline
+    assert lesson.outline == {section.id: section.title for section in lesson.sections}
 
 
 # ---------------------------------------------------------------- inline mathematics

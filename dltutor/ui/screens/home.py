@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -13,6 +15,7 @@ from dltutor.course import Course, Entry
 from dltutor.i18n import _
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 
+TITLE_WIDTH = 36
 MARKS = {"new": "○", "started": "◐", "done": "●"}
 
 
@@ -20,23 +23,29 @@ class Lessons(OptionList):
     BINDINGS = [bind("enter", "select", "open", "open the chosen lesson")]
 
 
+class Search(Input):
+    BINDINGS = [
+        bind("enter", "submit", "open", "open the first lesson found"),
+        bind("escape", "screen.clear", "all lessons", "end the search"),
+    ]
+
+
 class Home(Screen):
     DEFAULT_CSS = """
-    Home #title { height: 2; padding: 0 2; border-bottom: solid $faint; }
+    Home #title { height: 1; padding: 0 2; background: $raised; }
     Home #body { height: 1fr; }
-    Home OptionList { width: 3fr; border: none; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
-    Home OptionList:focus { border: none; }
-    Home #about { width: 2fr; padding: 1 2; border-left: solid $faint; }
-    Home Input { display: none; border: none; height: 1; padding: 0 2; }
-    Home.-searching Input { display: block; }
+    Home Lessons { width: 1fr; height: 1fr; border: none; padding: 1 1 0 1; background: $background;
+        scrollbar-size-vertical: 1; }
+    Home Lessons:focus { border: none; background-tint: $background 0%; }
+    Home #about { width: 1fr; padding: 1 2; border-left: solid $faint; scrollbar-size-vertical: 1; }
+    Home Search { display: none; padding: 0 2; background: $background; border-bottom: solid $faint; }
+    Home.-searching Search { display: block; }
     Home.-narrow #body { layout: vertical; }
-    Home.-narrow OptionList { width: 100%; height: 1fr; }
-    Home.-narrow #about { width: 100%; height: 7; border-left: none; border-top: solid $faint; padding: 0 2; }
+    Home.-narrow #about { width: 100%; height: 9; border-left: none; border-top: solid $faint; padding: 0 2; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [
         bind("slash", "search", "search", "find a lesson by what it is about"),
-        bind("escape", "clear", "", "end the search"),
         bind("j", "down", "", "the lesson below"),
         bind("k", "up", "", "the lesson above"),
     ]
@@ -51,7 +60,7 @@ class Home(Screen):
 
     def compose(self) -> ComposeResult:
         yield Static(self._title(), id="title")
-        yield Input(placeholder=_("search the lessons"))
+        yield Search(placeholder=_("search the lessons"), compact=True)
         with Horizontal(id="body"):
             yield Lessons(*self._options())
             with VerticalScroll(id="about", can_focus=False):
@@ -81,23 +90,26 @@ class Home(Screen):
             found = [entry for entry in entries if entry.matches(self._wanted)]
             if found:
                 heading = Text(_("Part {n}  {title}").format(n=part, title=title), f"bold {self.app.ink('primary')}")
+                options += [Option("", disabled=True)] if options else []
                 options.append(Option(heading, disabled=True))
                 options += [Option(self._row(entry), id=entry.id) for entry in found]
         return options
 
     def _row(self, entry: Entry) -> Text:
-        state = self.app.progress.state(entry.id, entry.section_ids)
-        mark = "✕" if entry.problem else MARKS[state]
-        row = Text.assemble(f" {mark} ", (entry.id[:2], self.app.ink("muted")), f"  {entry.title}", no_wrap=True)
+        muted = self.app.ink("muted")
+        mark = "✕" if entry.problem else MARKS[self.app.progress.state(entry.id, entry.section_ids)]
+        row = Text.assemble(f" {mark} ", (f"{entry.id[:2]}  ", muted), entry.title, no_wrap=True)
+        row.pad_right(max(0, TITLE_WIDTH - row.cell_len))
         if entry.minutes:
-            row.append(_("  {n} min").format(n=entry.minutes), self.app.ink("muted"))
-        if state == "started":
-            row.append(f"  {self._done(entry)}", self.app.ink("accent"))
+            row.append(_("{n:>4} min  ").format(n=entry.minutes), muted)
+        row.append_text(self._bar(entry))
         return row
 
-    def _done(self, entry: Entry) -> str:
-        done = len(self.app.progress.completed(entry.id))
-        return _("{done} of {total} sections").format(done=done, total=entry.section_count)
+    def _bar(self, entry: Entry) -> Text:
+        """A dash a section, the completed ones in colour."""
+        done = self.app.progress.completed(entry.id)
+        marks = [("━", self.app.ink("success" if id in done else "faint")) for id in entry.section_ids]
+        return Text.assemble(*marks)
 
     def _is_done(self, lesson: str) -> bool:
         entry = self.course.entry(lesson)
@@ -125,17 +137,27 @@ class Home(Screen):
         if entry.problem:
             return Text.assemble((f"{entry.id}\n", f"bold {self.app.ink('error')}"), entry.problem)
         text = Text.assemble((f"{entry.title}\n", f"bold {self.app.ink('primary')}"), f"{entry.question}\n\n")
-        place = self.app.progress.place(entry.id)
-        if place:
-            text.append(
-                _("You are at “{section}”. Enter goes on there.").format(section=entry.section_title(place.section))
-            )
-        else:
-            text.append(_("Enter begins."))
+        text.append(self._next_step(entry), self.app.ink("accent"))
         missing = [name for name in entry.requires if not self._is_done(name)]
         if missing:
             text.append("\n" + _("Builds on {lessons}.").format(lessons=", ".join(missing)), self.app.ink("muted"))
-        return text
+        return text.append("\n\n").append_text(self._outline(entry)).append_text(self._runs(entry))
+
+    def _next_step(self, entry: Entry) -> str:
+        place = self.app.progress.place(entry.id)
+        if not place:
+            return _("Enter begins.")
+        return _("You are at “{section}”. Enter goes on there.").format(section=entry.section_title(place.section))
+
+    def _outline(self, entry: Entry) -> Text:
+        done = self.app.progress.completed(entry.id)
+        lines = [(f"{'●' if id in done else '○'} {entry.section_title(id)}\n", id in done) for id in entry.section_ids]
+        return Text.assemble(*((line, self.app.ink("muted" if read else "text")) for line, read in lines))
+
+    def _runs(self, entry: Entry) -> Text:
+        runs = self.app.progress.runs(entry.id, limit=5)
+        lines = [_run_line(run.steps, run.metrics, entry.heading.metric) for run in runs]
+        return Text("\n".join(["", _("Your last runs"), *lines]) if lines else "", self.app.ink("muted"))
 
     # ------------------------------------------------------------ keys
 
@@ -171,3 +193,8 @@ class Home(Screen):
         self.query_one(Input).value = ""
         self.remove_class("-searching")
         self.query_one(OptionList).focus()
+
+
+def _run_line(steps: int, metrics: dict[str, float], label: Callable[[str], str]) -> str:
+    values = "  ".join(f"{label(name)} {value:.3g}" for name, value in list(metrics.items())[:3])
+    return "  " + _("{n:,} steps  {values}").format(n=steps, values=values)

@@ -96,7 +96,7 @@ class Reader(VerticalScroll):
     Reader MarkdownH1, Reader MarkdownH2 { margin: 0 0 1 0; padding: 0; content-align: left middle; }
     Reader MarkdownBlock { margin: 0 0 1 0; }
     Reader Markdown MarkdownBlock > .code_inline { color: $blue !important; background: $background !important; }
-    Reader MarkdownTableContent { keyline: none; grid-gutter: 0 1; width: auto; }
+    Reader MarkdownTableContent { keyline: none; grid-gutter: 0 1; max-width: 60; }
     Reader MarkdownTableContent > .header { color: $muted; }
     Reader .formula { color: $blue; margin: 0 0 1 0; padding: 0 2; width: 100%; }
     Reader .code { margin: 0 0 1 0; padding: 0 1; background: $background; border-left: tall $faint; }

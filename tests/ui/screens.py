@@ -1,0 +1,64 @@
+"""What a screen test needs: wait for a fact, and read the screen as text and as colours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.color import Color
+from textual.pilot import Pilot
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+PATIENCE = 30.0  # seconds until a fact that does not come is a failure
+
+
+async def until(pilot: Pilot, fact: Callable[[], object]) -> None:
+    """Let the application go on until `fact()` is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not fact():
+        assert time.monotonic() < deadline, f"never came true; the screen shows:\n{text(pilot)}"
+        await asyncio.sleep(0.01)
+        await pilot.pause()
+
+
+async def shown(pilot: Pilot, words: str) -> None:
+    """Wait until `words` stand on the screen."""
+    await until(pilot, lambda: words in text(pilot))
+
+
+def strips(pilot: Pilot) -> list:
+    return pilot.app.screen._compositor.render_strips()
+
+
+def text(pilot: Pilot) -> str:
+    return "\n".join(strip.text.rstrip() for strip in strips(pilot))
+
+
+def colours(pilot: Pilot) -> set[Color]:
+    """Every colour on the screen."""
+    styles = [style for strip in strips(pilot) for _text, style, _control in strip if style]
+    return {colour for style in styles for colour in (style.color, style.bgcolor) if colour}
+
+
+def painted(pilot: Pilot) -> str:
+    """The screen's text, and under it the colours of each line as runs: "blue/#121212*12 ..."."""
+    lines = [" ".join(_run(piece, style) for piece, style, _control in strip if piece) for strip in strips(pilot)]
+    return text(pilot) + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _run(piece: str, style) -> str:
+    names = [colour.name if colour else "-" for colour in (style.color, style.bgcolor)] if style else ["-", "-"]
+    return f"{'b' if style and style.bold else ''}{names[0]}/{names[1]}*{len(piece)}"
+
+
+def same_as_snapshot(pilot: Pilot, name: str) -> None:
+    """Compare with the stored picture of this screen; DLTUTOR_RENEW=1 stores it anew."""
+    path, now = SNAPSHOTS / f"{name}.txt", painted(pilot)
+    if os.environ.get("DLTUTOR_RENEW"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(now, encoding="utf-8")
+    assert path.exists(), f"no snapshot {path}; look at the screen, then run with DLTUTOR_RENEW=1:\n{now}"
+    assert now == path.read_text(encoding="utf-8"), f"the screen is not as in {path}; DLTUTOR_RENEW=1 accepts it"

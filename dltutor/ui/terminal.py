@@ -91,22 +91,30 @@ def line_of(strips: Iterable[Strip], system: ColorSystem) -> Line:
     return line
 
 
+# Printable characters of one cell about which all terminals agree: Latin, arrows, lines, blocks, shapes, braille.
+_simple = re.compile("[ -~\u00a1-\u02ff\u2190-\u25fc\u2600-\u28ff]*").fullmatch
+# Those about which they do not: combining marks, joiners, variation selectors, emoji.
+_fragile = re.compile("[\u0300-\u036f\u200b-\u200f\u20d0-\u20ff\ufe00-\ufe0f\U0001f000-\U0001ffff]").match
+
+
 def _append(line: Line, text: str, pen: Pen) -> None:
-    if cell_len(text) == len(text) and not _FRAGILE.search(text):
-        line.text.extend(text)
-        blank = _blank(pen)
-        line.pens.extend([blank if c == " " else pen for c in text] if " " in text else [pen] * len(text))
+    if not _simple(text):
+        for character in text:
+            _append_character(line, character, pen)
         return
-    for character in text:
-        _append_character(line, character, pen)
-
-
-_FRAGILE = re.compile("[\u0300-\u036f\u200b-\u200f\u20d0-\u20ff\ufe00-\ufe0f\U0001f000-\U0001ffff]")
+    line.text.extend(text)
+    if " " not in text:
+        line.pens.extend([pen] * len(text))
+    elif text.isspace():
+        line.pens.extend([_blank(pen)] * len(text))
+    else:
+        blank = _blank(pen)
+        line.pens.extend([blank if character == " " else pen for character in text])
 
 
 def _append_character(line: Line, character: str, pen: Pen) -> None:
     size = get_character_cell_size(character)
-    line.fragile = line.fragile or size == 0 or bool(_FRAGILE.match(character))
+    line.fragile = line.fragile or size == 0 or bool(_fragile(character))
     if size == 0:
         if line.text:
             line.text[-1] += character
@@ -198,10 +206,12 @@ class Pencil:
 
     def write(self, y: int, x: int, line: Line) -> None:
         self._move(y, x)
+        last = None
         for text, pen in zip(line.text, line.pens, strict=True):
-            if text:
+            if pen is not last and text:
                 self._switch(pen)
-                self._out.append(text)
+                last = pen
+            self._out.append(text)
         end = x + len(line)
         # At the right edge terminals differ: some stay on the last column, some wrap.
         self._at = (y, end) if end < self._width and not line.fragile else None

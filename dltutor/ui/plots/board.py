@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -56,17 +57,18 @@ def board(panels: Sequence[Panel], width: int, height: int, look: Look) -> tuple
     for number, x, y, wide, high in places:
         title, picture, view = panels[number]
         cells.paste(draw(picture, wide, high, look, title=title, **view), x, y)
-    return cells, places
+    return cells, list(places)
 
 
-def arranged(count: int, width: int, height: int) -> list[Place]:
+@lru_cache(maxsize=64)
+def arranged(count: int, width: int, height: int) -> tuple[Place, ...]:
     """Rectangles for as many of `count` panels as fit, in rows or in columns, whichever suits the shape."""
     for number in range(count, 1, -1):
         plans = [plan for lines in range(1, number + 1) for plan in _plans(number, lines, width, height)]
         plans = [plan for plan in plans if all(p.width >= LEAST[0] and p.height >= LEAST[1] for p in plan)]
         if plans:
-            return min(plans, key=_strain)
-    return [Place(0, 0, 0, width, height)] if count else []
+            return tuple(min(plans, key=_strain))
+    return (Place(0, 0, 0, width, height),) if count else ()
 
 
 def _plans(count: int, lines: int, width: int, height: int) -> list[list[Place]]:

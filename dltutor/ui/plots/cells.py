@@ -22,6 +22,7 @@ DEFAULT = -1
 TRUE = 1 << 24
 FILLER = 0
 SPACE = 32
+_FIRST_WIDE = 0x2E80
 
 
 class Cells:
@@ -55,9 +56,20 @@ class Cells:
         """Write `text` from (x, y), cut at the edges; returns the column after it. `bg` None leaves the background."""
         if not 0 <= y < self.height:
             return x + width_of(text)
+        if text.isascii():
+            return self._ascii(x, y, text, fg, bg)
         for character in text:
             x = self._character(x, y, character, fg, bg)
         return x
+
+    def _ascii(self, x: int, y: int, text: str, fg: int, bg: int | None) -> int:
+        start, end = max(x, 0), min(x + len(text), self.width)
+        if start < end:
+            self.ch[y, start:end] = list(text[start - x : end - x].encode())
+            self.fg[y, start:end] = fg
+            if bg is not None:
+                self.bg[y, start:end] = bg
+        return x + len(text)
 
     def _character(self, x: int, y: int, character: str, fg: int, bg: int | None) -> int:
         size = get_character_cell_size(character)
@@ -76,6 +88,12 @@ class Cells:
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
         self.ch[y[inside], x[inside]] = ord(glyph)
         self.fg[y[inside], x[inside]] = fg
+
+    def fill(self, x: int, y: int, width: int, height: int, glyph: str, fg: int) -> None:
+        """Set one glyph all over a rectangle, cut at the edges."""
+        area = (slice(max(0, y), max(0, y + height)), slice(max(0, x), max(0, x + width)))
+        self.ch[area] = ord(glyph)
+        self.fg[area] = fg
 
     def paste(self, other: Cells, x: int, y: int) -> None:
         """Copy `other` to (x, y), cut at the right and lower edges."""
@@ -134,10 +152,9 @@ class Cells:
 
 def whole_glyphs(ch: np.ndarray) -> np.ndarray:
     """`ch` with halves of wide characters, whose other half was drawn over, replaced by blanks."""
-    fillers = ch == FILLER
-    wide = (ch >= 0x1100) & (ch != 0x2580) & _is_wide(ch)
-    if not (fillers.any() or wide.any()):
+    if not ch.size or (ch.min() > FILLER and ch.max() < _FIRST_WIDE):
         return ch
+    fillers, wide = ch == FILLER, _is_wide(ch)
     healed = ch.copy()
     healed[fillers & ~_shifted(wide, 1)] = SPACE
     healed[wide & ~_shifted(fillers, -1)] = SPACE
@@ -145,15 +162,17 @@ def whole_glyphs(ch: np.ndarray) -> np.ndarray:
 
 
 def _is_wide(ch: np.ndarray) -> np.ndarray:
-    """Wide characters lie in a few blocks; the glyphs of the plots (U+2190..U+28FF) are none of them."""
-    return (
-        ((ch >= 0x1100) & (ch < 0x1160))
-        | ((ch >= 0x2E80) & (ch < 0xD7A4))
-        | ((ch >= 0xF900) & (ch < 0xFB00))
-        | ((ch >= 0xFE30) & (ch < 0xFE70))
-        | ((ch >= 0xFF01) & (ch < 0xFF61))
-        | (ch >= 0x1F300)
-    )
+    """Wide characters lie in a few blocks (Unicode's EastAsianWidth); the glyphs of the plots are in none of them."""
+    wide = np.zeros(ch.shape, bool)
+    for first, last in (
+        (_FIRST_WIDE, 0xD7A3),
+        (0xF900, 0xFAFF),
+        (0xFE30, 0xFE6F),
+        (0xFF01, 0xFF60),
+        (0x1F300, 0x3FFFD),
+    ):
+        wide |= (ch >= first) & (ch <= last)
+    return wide
 
 
 def _shifted(mask: np.ndarray, by: int) -> np.ndarray:

@@ -39,13 +39,17 @@ def _table(area: Cells, look: Look, counts: np.ndarray, names: list[str]) -> Non
         _axes(area, look)
     across, down = _cell_size(area, len(counts), left, head)
     colours = _colours(look, counts)
+    inks = _inks(look, counts, colours)
+    body = area.window(left, head, across * len(counts), down * len(counts))
+    body.bg[:] = np.repeat(np.repeat(colours, down, axis=0), across, axis=1)[: body.height, : body.width]
     for row, name in enumerate(names):
         area.text(0, head + row * down + (down - 1) // 2, cut(name, left - 1, ""), palette(look).dim)
         if head:
             _above(area.window(left + row * across, head - 1, across, 1), look, name)
         for column in range(len(counts)):
-            box = area.window(left + column * across, head + row * down, across, down)
-            _box(box, look, int(counts[row, column]), row == column, int(colours[row, column]))
+            words = _number(int(counts[row, column]), row == column, across, look)
+            at = column * across + (across - len(words) + 1) // 2
+            body.text(at, row * down + (down - 1) // 2, words, int(inks[row, column]))
 
 
 def _above(place: Cells, look: Look, name: str) -> None:
@@ -111,16 +115,11 @@ def _colours(look: Look, counts: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, ramp[np.where(hit, _STEPS - step, _STEPS + step)], DEFAULT)
 
 
-def _box(box: Cells, look: Look, count: int, hit: bool, colour: int) -> None:
-    if not (box.width and box.height):
-        return
-    words = _number(count, hit, box.width, look)
-    box.bg[:] = colour
-    fg = palette(look).text if count or colour != DEFAULT else palette(look).faint
-    if colour != DEFAULT:
-        dark_ink, pale_ink = palette(look).deep[4], palette(look).pale[4]
-        fg = dark_ink if bright(np.array([colour]))[0] else pale_ink
-    box.text((box.width - len(words) + 1) // 2, (box.height - 1) // 2, words, fg)
+def _inks(look: Look, counts: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """What reads on each cell."""
+    ink = palette(look)
+    on_colour = np.where(bright(colours), ink.deep[4], ink.pale[4])
+    return np.where(colours != DEFAULT, on_colour, np.where(counts > 0, ink.text, ink.faint))
 
 
 def _number(count: int, hit: bool, width: int, look: Look) -> str:

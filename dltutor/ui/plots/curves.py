@@ -77,15 +77,15 @@ def _line(series: Series) -> _Line:
     x, y = raster.numbers(series.x).astype(float, copy=False), raster.numbers(series.y).astype(float, copy=False)
     size = min(x.size, y.size)
     x, y = x.ravel()[:size], y.ravel()[:size]
-    if not np.isfinite(x).all():
-        y, x = y[np.isfinite(x)], x[np.isfinite(x)]
-    if (x[1:] < x[:-1]).any():
-        order = np.argsort(x, kind="stable")
-        x, y = x[order], y[order]
+    if not (x[1:] >= x[:-1]).all() or not np.isfinite(x[:1]).all() or not np.isfinite(x[-1:]).all():
+        placed = np.isfinite(x)
+        order = np.argsort(x[placed], kind="stable")
+        x, y = x[placed][order], y[placed][order]
+    if y.size == 0 or (y.min() >= -HUGE and y.max() <= HUGE):  # NaN is neither
+        return _Line(series.name, x, y, None)
     good = np.isfinite(y)
-    if good.all():
-        return _Line(series.name, x, np.clip(y, -HUGE, HUGE), None)
-    return _Line(series.name, x, np.clip(np.where(good, y, np.nan), -HUGE, HUGE), float(x[np.argmin(good)]))
+    y = np.clip(np.where(good, y, np.nan), -HUGE, HUGE)
+    return _Line(series.name, x, y, None if good.all() else float(x[np.argmin(good)]))
 
 
 def _ranges(lines: list[_Line], log: bool, recent: bool, until: float | None) -> tuple[Axis, Axis]:
@@ -128,7 +128,9 @@ def _extremes(line: _Line, along: Axis, log: bool) -> tuple[float, float] | None
 
 def _columns(line: _Line, along: Axis, up: Axis, area: Cells, look: Look) -> raster.Columns:
     count = area.width * raster.DOTS[look.glyphs][0]
-    return raster.columns(line.x, up.place(line.y), along, count)
+    if up.log:  # the average of what is seen: of logarithms
+        return raster.columns(line.x, up.place(line.y), along, count)
+    return raster.columns(line.x, line.y, along, count).placed(up)
 
 
 def _curve(area: Cells, look: Look, line: _Line, along: Axis, up: Axis, number: int) -> None:

@@ -93,21 +93,21 @@ def _upright(
     cells: Cells, area: Cells, look: Look, y: Axis, ticks: list[tuple[float, str]], left: int, grid: bool
 ) -> None:
     lines, colours = rules(look), palette(look)
-    cells.put(left, np.arange(area.height), lines.upright, colours.dim)
+    cells.fill(left, 0, 1, area.height, lines.upright, colours.dim)
     for value, label in ticks:
         row = row_of(y, value, area.height, look)
         cells.text(left - len(label), row, label[:left], colours.dim)
-        cells.put(left, row, lines.notch_left, colours.dim)
+        cells.fill(left, row, 1, 1, lines.notch_left, colours.dim)
         if grid:
-            area.put(np.arange(area.width), row, lines.grid, colours.faint)
+            area.fill(0, row, area.width, 1, lines.grid, colours.faint)
 
 
 def _level(cells: Cells, area: Cells, look: Look, x: Axis, left: int, below: int, names: str) -> None:
     """The lower axis; labels stand under it, or in it where rows are few, and the axes' names to their right."""
     lines, colours = rules(look), palette(look)
     row = area.height + below - 1
-    cells.put(np.arange(left, cells.width), area.height, lines.level, colours.dim)
-    cells.put(left, area.height, lines.corner, colours.dim)
+    cells.fill(left, area.height, cells.width, 1, lines.level, colours.dim)
+    cells.fill(left, area.height, 1, 1, lines.corner, colours.dim)
     end = cells.width
     if names and width_of(names) <= area.width // 2:
         end -= width_of(names)
@@ -117,7 +117,7 @@ def _level(cells: Cells, area: Cells, look: Look, x: Axis, left: int, below: int
     for value in x.ticks(max(1, area.width // 9)):
         label = tick(value)
         at = left + 1 + column_of(x, value, area.width)
-        cells.put(at, area.height, lines.notch_below, colours.dim)
+        cells.fill(at, area.height, 1, 1, lines.notch_below, colours.dim)
         start = min(max(at - len(label) // 2, free), cells.width - len(label))
         if free <= start and start + len(label) <= end:
             cells.text(start, row, label, colours.dim)

@@ -67,8 +67,8 @@ def _layer(
     row.text(0, row.height - 1, cut(name, left - 1, ""), colour)
     area = row.window(left, 0, row.width - left - right, row.height)
     if along.low < 0 < along.high:
-        area.put(column_of(along, 0.0, area.width), np.arange(area.height), rules(look).upright, colours.faint)
-    area.put(np.arange(area.width), area.height - 1, "." if look.glyphs == "ascii" else "▁", colours.faint)
+        area.fill(column_of(along, 0.0, area.width), 0, 1, area.height, rules(look).upright, colours.faint)
+    area.fill(0, area.height - 1, area.width, 1, "." if look.glyphs == "ascii" else "▁", colours.faint)
     most = counts.max()
     bins = np.arange(area.width) * counts.size // max(1, area.width)
     # A row between two layers stays free where there is room, so that a peak does not touch the layer above.

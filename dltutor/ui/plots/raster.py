@@ -20,8 +20,8 @@ from dltutor.wire import Array
 DOTS = {"braille": (2, 4), "block": (2, 2), "ascii": (1, 1)}
 EIGHTHS = {"braille": " ▁▂▃▄▅▆▇█", "block": " ▁▂▃▄▅▆▇█", "ascii": " ..::||##"}
 
-_BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.int32)
-_QUADRANT = np.array([[1, 2], [4, 8]], np.int32)
+_BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
+_QUADRANT = np.array([[1, 2], [4, 8]], np.uint8)
 _QUADRANTS = np.array([ord(c) for c in " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"], np.int32)
 _WIRE = {"u1": "u1", "u1raw": "u1", "f2": "<f2", "f4": "<f4", "f8": "<f8", "i4": "<i4"}
 
@@ -65,6 +65,12 @@ class Columns:
     mean: np.ndarray
     broken: np.ndarray  # a bad number lies here
 
+    def placed(self, on: Axis) -> Columns:
+        """The same as places on a linear axis."""
+        return Columns(
+            *(on.place(part) for part in (self.low, self.high, self.first, self.last, self.mean)), self.broken
+        )
+
 
 def columns(x: np.ndarray, y: np.ndarray, over: Axis, count: int) -> Columns:
     """Reduce the line (x ascending, y) to `count` columns over the axis, keeping extremes, in one pass."""
@@ -106,7 +112,8 @@ def line_mask(line: Columns, rows: int) -> np.ndarray:
     top = np.clip(np.rint(top), 0, rows).astype(np.int32)
     bottom = np.clip(np.rint(bottom), -1, rows - 1).astype(np.int32)
     ruler = np.arange(rows, dtype=np.int32)[:, None]
-    mask[:, cols] = (ruler >= top) & (ruler <= bottom)
+    where = slice(cols[0], cols[-1] + 1) if cols[-1] - cols[0] + 1 == cols.size else cols
+    mask[:, where] = (ruler >= top) & (ruler <= bottom)
     return mask
 
 
@@ -157,12 +164,9 @@ def smoothed(line: Columns, span: float) -> Columns:
 
 
 def _averaged(at: np.ndarray, values: np.ndarray, span: float) -> np.ndarray:
-    out, total, weight = np.empty(values.size), 0.0, 0.0
-    fades = np.exp(-np.diff(at, prepend=at[:1]) / span).tolist()
-    for i, (fade, value) in enumerate(zip(fades, values.tolist(), strict=True)):
-        total, weight = total * fade + value, weight * fade + 1.0
-        out[i] = total / weight
-    return out
+    """Weights exp(distance / span) into the past, in closed form: a chart is too narrow for them to overflow."""
+    weight = np.exp(np.minimum((at - at[:1]) / span, 600.0))
+    return np.cumsum(values * weight) / np.cumsum(weight)
 
 
 def roughness(line: Columns, rows: int) -> float:
@@ -264,10 +268,12 @@ def _packed(mask: np.ndarray, glyphs: str, mark: str) -> np.ndarray:
     if glyphs == "ascii":
         return np.where(mask, ord(mark), 32).astype(np.int32)
     across, down = DOTS[glyphs]
-    blocks = mask.reshape(mask.shape[0] // down, down, mask.shape[1] // across, across)
     bits = _BRAILLE if glyphs == "braille" else _QUADRANT
-    code = np.einsum("ajbk,jk->ab", blocks, bits)
-    return np.where(code > 0, 0x2800 + code, 32) if glyphs == "braille" else _QUADRANTS[code]
+    code, dots = np.zeros((mask.shape[0] // down, mask.shape[1] // across), np.uint8), mask.view(np.uint8)
+    for row in range(down):
+        for column in range(across):
+            code |= dots[row::down, column::across] * bits[row, column]
+    return np.where(code > 0, code + np.int32(0x2800), np.int32(32)) if glyphs == "braille" else _QUADRANTS[code]
 
 
 def half_blocks(cells: Cells, colour: np.ndarray) -> None:

@@ -1,0 +1,32 @@
+"""Set every number to zero.
+
+    forward    x[i] = 0
+
+Shapes   x any number of elements, flat.
+Dtypes   float32 or float64.
+Writes   x overwritten.
+Keeps    nothing.
+Cost     one pass over x.
+Lesson   06-mlp (gradients are added to, so they have to start from zero)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dltutor.kernels.compile import ZERO, Vector, cuda_kernel, kernel
+
+if TYPE_CHECKING:
+    from numba import cuda
+
+
+@kernel
+def clear(x: Vector) -> None:
+    for i in range(x.size):
+        x[i] = ZERO
+
+
+@cuda_kernel(threads=128, over="x")
+def clear_cuda(x: Vector) -> None:
+    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        x[i] = ZERO

@@ -1,0 +1,313 @@
+"""How a loop becomes machine code.
+
+A kernel is a plain Python function over arrays. `@kernel` hands it to Numba, which compiles it for this processor the
+first time it is wanted and keeps the machine code in a file; nothing is compiled at import. `@cuda_kernel` does the
+same for a graphics card, or for the emulation of one. `@scalar` is for a formula of a few numbers that kernels share.
+
+The annotations of a kernel are its signature:
+
+    Matrix   float32[:, ::1]   (rows, columns), row after row
+    Vector   float32[::1]      any number of float32
+    Labels   int32[::1]        class numbers
+    Number   float32
+
+`warm()` compiles exactly that. Called with float64 arrays, a kernel is compiled once more, for them: the tests do so.
+This is the only module that imports numba and numba.cuda, and only when a kernel is built.
+"""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import importlib
+import inspect
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltutor.errors import DltutorError, UsageError
+from dltutor.i18n import _
+
+Matrix = NDArray[Any]
+Vector = NDArray[Any]
+Labels = NDArray[Any]
+Number = Any
+TYPES = {"Matrix": "float32[:, ::1]", "Vector": "float32[::1]", "Labels": "int32[::1]", "Number": "float32"}
+
+# Sums may be reordered (so that they use vector registers) and a * b + c rounded once. "nnan" and "ninf" are left
+# out on purpose: NaN and infinity must come through, so that a run that breaks can say where.
+REORDER = {"reassoc", "contract", "nsz", "arcp"}
+KEEP_ORDER = {"contract", "nsz"}
+
+
+class Kernel:
+    """A loop for the processor: call it, or `warm()` it first so that the call does not wait for the compiler."""
+
+    def __init__(self, function: FunctionType) -> None:
+        self.py_func = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__module__ = function.__module__
+
+    def __call__(self, *arguments: Any) -> None:
+        self.dispatcher(*arguments)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
+
+    @property
+    def signature(self) -> str:
+        return signature(self.py_func)
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """Numba's own object for this function: what to call where a microsecond counts."""
+        import numba
+
+        register_scalars(self.py_func)
+        options: dict[str, Any] = {
+            "nogil": True,
+            "error_model": "numpy",  # division by zero gives infinity or NaN, as in NumPy
+            "fastmath": REORDER,
+            "_nrt": False,  # a kernel allocates nothing; so Numba can leave out the counting of references
+            "no_cfunc_wrapper": True,  # nobody calls it from C
+        }
+        try:
+            built = numba.njit(self.py_func, cache=True, **options)
+        except RuntimeError:  # no folder to write to: compile for this process only
+            return numba.njit(self.py_func, **options)
+        # Numba looks for changes in the kernel's own file only; what a kernel calls may stand in another one.
+        built._cache._cache_file._source_stamp = source_stamp()
+        return built
+
+    def warm(self) -> None:
+        """Compile the declared signature, or load it from the cache."""
+        try:
+            self.dispatcher.compile(self.signature)
+        except OSError:  # the disk is full: compiled and usable, just not kept
+            if not self.dispatcher.signatures:
+                raise
+
+    @property
+    def _numba_type_(self) -> Any:
+        """Lets one kernel call another: Numba sees the compiled function behind the name."""
+        return self.dispatcher._numba_type_
+
+
+class Scalar:
+    """A formula of a few numbers, written once: compiled into the kernels that use it, on either device."""
+
+    def __init__(self, function: FunctionType) -> None:
+        self.py_func = function
+        self.float32_func = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__module__ = function.__module__
+
+    def __call__(self, *numbers: Any) -> Any:
+        return self.py_func(*numbers)
+
+    def float32(self, function: FunctionType) -> FunctionType:
+        """Use `function` instead where the numbers are float32, on the processor."""
+        self.float32_func = function
+        return function
+
+    @cached_property
+    def registered(self) -> bool:
+        """Tell Numba about this function and those that it uses, once."""
+        from numba.core import types
+        from numba.extending import overload
+
+        def choose(*kinds: Any) -> FunctionType:
+            return self.float32_func if kinds[0] == types.float32 else self.py_func
+
+        choose.__signature__ = inspect.signature(self.py_func)  # type: ignore[attr-defined]  # Numba compares them
+        register_scalars(self.py_func)
+        register_scalars(self.float32_func)
+        overload(self, jit_options={"error_model": "numpy", "fastmath": KEEP_ORDER})(choose)
+        return True
+
+    @cached_property
+    def cuda(self) -> Any:
+        """The same function for a graphics card."""
+        return numba_cuda().jit(device=True)(with_cuda(self.py_func))
+
+
+class CudaKernel:
+    """A kernel for a graphics card: called like its sibling for the processor, it picks its own grid and block.
+
+    It starts a thread for each element of the argument named `over`, or for each of the `rows_of` one, in blocks of
+    `threads`; where neither is named, one block does everything. Kernels step by the size of the grid, so that any grid is right: the emulation, in which a
+    thread costs a quarter of a millisecond, starts only a few.
+    """
+
+    def __init__(self, function: FunctionType, threads: int, over: str, rows_of: str) -> None:
+        self.py_func = function
+        self.threads = threads
+        self.by_row = bool(rows_of)
+        self.one_block = not over and not rows_of
+        self.counted = 0 if self.one_block else argument_names(function).index(over or rows_of)
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__module__ = function.__module__
+
+    def __call__(self, *arguments: Any) -> None:
+        blocks, threads = self.grid(arguments)
+        if blocks:  # CUDA refuses to launch nothing
+            self.dispatcher[blocks, threads](*arguments)
+
+    def __repr__(self) -> str:
+        return f"<CUDA kernel {self.__name__}>"
+
+    @property
+    def signature(self) -> str:
+        return signature(self.py_func)
+
+    def grid(self, arguments: tuple[Any, ...]) -> tuple[int, int]:
+        """Blocks, and threads in each."""
+        if self.one_block:
+            return 1, self.threads
+        counted = arguments[self.counted]
+        size = counted.shape[0] if self.by_row else counted.size
+        if simulated():
+            return min(2, size), 4
+        return -(-size // self.threads), self.threads
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        return numba_cuda().jit(with_cuda(self.py_func))
+
+    def warm(self) -> None:
+        """Compile the declared signature; the emulation has nothing to compile."""
+        if not simulated():
+            self.dispatcher.compile(self.signature)
+
+
+class CudaSequence:
+    """An operation that takes several CUDA kernels, one after the other: plain Python that calls them."""
+
+    def __init__(self, function: FunctionType) -> None:
+        self.py_func = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__module__ = function.__module__
+
+    def __call__(self, *arguments: Any) -> None:
+        self.py_func(*arguments)
+
+    def __repr__(self) -> str:
+        return f"<CUDA kernels {self.__name__}>"
+
+    def warm(self) -> None:
+        for value in used_globals(self.py_func).values():
+            if isinstance(value, CudaKernel):
+                value.warm()
+
+
+def kernel(function: FunctionType) -> Kernel:
+    """Compile `function` for the processor, when first wanted."""
+    return Kernel(function)
+
+
+def scalar(function: FunctionType) -> Scalar:
+    """Compile `function` into the kernels that call it."""
+    return Scalar(function)
+
+
+def cuda_kernel(threads: int, over: str = "", rows_of: str = "") -> Callable[[FunctionType], CudaKernel]:
+    """Compile the function for a graphics card, when first wanted. See CudaKernel."""
+    return lambda function: CudaKernel(function, threads, over, rows_of)
+
+
+def cuda_sequence(function: FunctionType) -> CudaSequence:
+    """`function` calls CUDA kernels."""
+    return CudaSequence(function)
+
+
+def resolve(where: str) -> Kernel | CudaKernel | CudaSequence:
+    """The kernel that "dltutor/kernels/dense.py:dense_forward" names; with "_cuda" behind it, the one for CUDA.
+
+    Raises UsageError where there is none.
+    """
+    path, _colon, name = where.partition(":")
+    folder, _slash, file = path.rpartition("/")
+    try:
+        if folder != "dltutor/kernels" or not file.endswith(".py"):
+            raise ImportError
+        found = getattr(importlib.import_module(f"dltutor.kernels.{file[:-3]}"), name)
+        if not isinstance(found, Kernel | CudaKernel | CudaSequence):
+            raise AttributeError
+    except (ImportError, AttributeError) as error:
+        message = _("no kernel {where}").format(where=where)
+        hint = _("A kernel is named by its file and function: dltutor/kernels/dense.py:dense_forward")
+        raise UsageError(message, hint) from error
+    return found
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def argument_names(function: FunctionType) -> tuple[str, ...]:
+    return function.__code__.co_varnames[: function.__code__.co_argcount]
+
+
+def signature(function: FunctionType) -> str:
+    """Numba's spelling of the annotations: (x: Matrix, y: Matrix) -> "void(float32[:, ::1], float32[:, ::1])"."""
+    kinds = (TYPES[function.__annotations__[name]] for name in argument_names(function))
+    return f"void({', '.join(kinds)})"
+
+
+def register_scalars(function: FunctionType) -> None:
+    for value in used_globals(function).values():
+        if isinstance(value, Scalar):
+            assert value.registered
+
+
+def used_globals(function: FunctionType) -> dict[str, Any]:
+    names = {line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL"}
+    return {name: function.__globals__[name] for name in names if name in function.__globals__}
+
+
+def with_cuda(function: FunctionType) -> FunctionType:
+    """`function` with the name `cuda` bound to Numba's module and shared scalars to their versions for the card."""
+    names = {name: value.cuda for name, value in used_globals(function).items() if isinstance(value, Scalar)}
+    space = function.__globals__ | names | {"cuda": numba_cuda()}
+    bound = FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
+    bound.__module__ = function.__module__
+    return bound
+
+
+@cache
+def source_stamp() -> bytes:
+    """Changes whenever any kernel's source does."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def numba_cuda() -> ModuleType:
+    """Numba's CUDA target, real or simulated; the one place that imports it."""
+    try:
+        from numba import cuda
+    except ImportError as error:
+        message = _("Numba cannot load its CUDA target: {reason}").format(reason=error)
+        raise DltutorError(message, _('Install it with: pip install "dltutor[cuda]"')) from error
+    return cuda
+
+
+def simulated() -> bool:
+    """Whether CUDA kernels run in Numba's simulator."""
+    import numba
+
+    return bool(numba.config.ENABLE_CUDASIM)
+
+
+# Small numbers for formulas: a bare 1 or 0.5 would make Numba calculate in float64. All are exact in both.
+ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+INFINITY = np.float32(np.inf)

@@ -1,0 +1,82 @@
+"""Dense layer: every output is a weighted sum of every input, plus a bias.
+
+    forward    y[n,m] = sum_d x[n,d] w[d,m] + b[m]
+    backward   dx[n,d] += sum_m dy[n,m] w[d,m];  dw[d,m] += sum_n x[n,d] dy[n,m];  db[m] += sum_n dy[n,m]
+
+Shapes   x dx (N, D); w dw (D, M); b db (M,); y dy (N, M). C-contiguous. N may be 0.
+         dx may have no rows, (0, D): then it is left out, as in a first layer, whose input learns nothing.
+Dtypes   all float32 or all float64.
+Writes   y overwritten; dx, dw, db added to.
+Keeps    x.
+Cost     2NDM flops forward, 4NDM backward.
+Source   Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0.
+Lesson   01-linear-regression, 06-mlp
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dltutor.kernels.bias import bias_backward, bias_backward_cuda, bias_forward
+from dltutor.kernels.compile import Matrix, Vector, cuda_kernel, cuda_sequence, kernel
+from dltutor.kernels.matmul import (
+    add_product,
+    add_product_transposed,
+    matmul_backward_a_cuda,
+    matmul_backward_b_cuda,
+)
+
+if TYPE_CHECKING:
+    from numba import cuda
+
+
+def dense_reference(x: Matrix, w: Matrix, b: Vector) -> Matrix:
+    return x @ w + b
+
+
+def dense_backward_reference(x: Matrix, w: Matrix, dy: Matrix) -> tuple[Matrix, Matrix, Vector]:
+    return dy @ w.T, x.T @ dy, dy.sum(axis=0)
+
+
+# ---------------------------------------------------------------- CPU
+
+
+@kernel
+def dense_forward(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
+    """y = x w + b"""
+    bias_forward(b, y)  # y = b
+    add_product(x, w, y)  # y += x w
+
+
+@kernel
+def dense_backward(x: Matrix, w: Matrix, dy: Matrix, dx: Matrix, dw: Matrix, db: Vector) -> None:
+    """Both lines of the forward pass are sums: each part gets its share."""
+    # y += x w
+    add_product_transposed(dy, w, dx)  # dx += dy w^T
+    add_product(x.T, dy, dw)  # dw += x^T dy
+    # y = b
+    bias_backward(dy, db)  # db += sum of the rows of dy
+
+
+# ---------------------------------------------------------------- CUDA
+
+
+@cuda_kernel(threads=128, over="y")
+def dense_forward_cuda(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
+    """One thread makes one number of y."""
+    N, M = y.shape
+    D = x.shape[1]
+    for i in range(cuda.grid(1), N * M, cuda.gridsize(1)):
+        n, m = i // M, i % M
+        total = b[m]
+        for d in range(D):
+            total += x[n, d] * w[d, m]
+        y[n, m] = total
+
+
+@cuda_sequence
+def dense_backward_cuda(x: Matrix, w: Matrix, dy: Matrix, dx: Matrix, dw: Matrix, db: Vector) -> None:
+    """Three results of three shapes: three kernels."""
+    matmul_backward_a_cuda(dy, w, dx)
+    matmul_backward_b_cuda(x, dy, dw)
+    bias_backward_cuda(dy, db)

@@ -1,0 +1,65 @@
+"""Hyperbolic tangent: a sigmoid stretched to (-1, 1), centred on 0.
+
+    forward    y[i] = tanh(x[i])
+    backward   dx[i] += dy[i] (1 - y[i]^2)
+
+Shapes   x y dx dy any number of elements, flat.
+Dtypes   all float32 or all float64.
+Writes   y overwritten; dx added to.
+Keeps    y: the derivative needs no more.
+Cost     one exponential and one division an element forward, 4 flops backward.
+Source   LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.4.
+Lesson   06-mlp
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dltutor.kernels.compile import ONE, Vector, cuda_kernel, kernel
+from dltutor.kernels.elementary import tanh
+
+if TYPE_CHECKING:
+    from numba import cuda
+
+
+def tanh_reference(x: Vector) -> Vector:
+    return np.tanh(x)
+
+
+def tanh_backward_reference(x: Vector, dy: Vector) -> Vector:
+    return dy * (1 - np.tanh(x) ** 2)
+
+
+# ---------------------------------------------------------------- CPU
+
+
+@kernel
+def tanh_forward(x: Vector, y: Vector) -> None:
+    for i in range(x.size):
+        y[i] = tanh(x[i])
+
+
+@kernel
+def tanh_backward(y: Vector, dy: Vector, dx: Vector) -> None:
+    for i in range(y.size):
+        # y[i] = tanh(x[i])
+        dx[i] += dy[i] * (ONE - y[i] * y[i])
+
+
+# ---------------------------------------------------------------- CUDA
+
+
+@cuda_kernel(threads=128, over="y")
+def tanh_forward_cuda(x: Vector, y: Vector) -> None:
+    for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
+        y[i] = tanh(x[i])
+
+
+@cuda_kernel(threads=128, over="y")
+def tanh_backward_cuda(y: Vector, dy: Vector, dx: Vector) -> None:
+    for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
+        # y[i] = tanh(x[i])
+        dx[i] += dy[i] * (ONE - y[i] * y[i])

@@ -7,23 +7,27 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
 from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 
 from dltutor import i18n
 from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.link import EngineLink, Playback
 from dltutor.progress import Progress
 from dltutor.ui.plots.look import Look
-from dltutor.ui.run_state import RunState
 from dltutor.ui.screens.home import Home
 from dltutor.ui.terminal import TerminalMixin
 from dltutor.ui.theme import DARK, LIGHT
 from dltutor.ui.widgets.key_bar import bind
+
+if TYPE_CHECKING:  # not needed for the first paint
+    from dltutor.link import EngineLink, Playback
+    from dltutor.ui.run_state import RunState
 
 
 class Tutor(TerminalMixin, App[None]):
@@ -65,6 +69,8 @@ class Tutor(TerminalMixin, App[None]):
 
     @property
     def make_link(self) -> Callable[[], EngineLink | Playback]:
+        from dltutor.link import EngineLink, Playback
+
         path = self._play
         return (lambda: Playback(path)) if path else EngineLink
 
@@ -177,9 +183,12 @@ class Tutor(TerminalMixin, App[None]):
     # ------------------------------------------------------------ a terminal too small to read in
 
     def on_resize(self, event: Resize) -> None:
+        self.call_after_refresh(self._fit, event.size)  # what it imports is not needed for the first paint
+
+    def _fit(self, size: Size) -> None:
         from dltutor.ui.screens.dialogs import SMALLEST, TooSmall
 
-        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        small = size.width < SMALLEST[0] or size.height < SMALLEST[1]
         shown = isinstance(self.screen, TooSmall)
         if small and not shown:
             self.push_screen(TooSmall())

@@ -1,0 +1,63 @@
+"""`dltutor bench`: what the tutor costs on this machine, beside what it should cost.
+
+Times are taken as a learner meets them: in a pseudo-terminal, from the key to the screen. What is compared runs by
+turns, so that a busy machine slows both. Nothing of the learner's is touched: each bench has a data folder of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dltutor.i18n import _
+
+if TYPE_CHECKING:
+    from dltutor.bench.rows import Row
+
+Measure = Callable[[Path, int], "list[Row]"]
+
+
+@click.group(help=_("Measure what it costs. Time, memory and bytes, each beside what it should be."))
+def bench() -> None:
+    pass
+
+
+def _command(name: str, help: str, runs: int, runs_help: str) -> Callable[[Callable[[], Measure]], click.Command]:
+    """Make a function that imports a measurement into a command that runs it."""
+
+    def make(load: Callable[[], Measure]) -> click.Command:
+        @bench.command(name, help=help)
+        @click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
+        @click.option("--runs", type=click.IntRange(1, 10_000), default=runs, show_default=True, help=runs_help)
+        def command(as_json: bool, runs: int) -> None:
+            _report(load(), runs, as_json)
+
+        return command
+
+    return make
+
+
+def _report(measure: Measure, runs: int, as_json: bool) -> None:
+    from dltutor.bench import rows
+    from dltutor.bench.terminal import pyte
+
+    pyte()  # before anything takes time
+    where = rows.machine()
+    # What was killed may still be writing into the folder.
+    with tempfile.TemporaryDirectory(prefix="dltutor-bench-", ignore_cleanup_errors=True) as folder:
+        found = measure(Path(folder), runs)
+    if as_json:
+        click.echo(rows.as_json(found, where))
+    else:
+        rows.show(found, where)
+
+
+@_command("startup", _("From the command to the first picture, against a bare application."), 15, _("Starts of each."))
+def bench_startup() -> Measure:
+    from dltutor.bench.startup import measure
+
+    return measure

@@ -1,0 +1,216 @@
+"""A multilayer perceptron: layers of neurons, one after the other, trained by backpropagation.
+
+    x (N, D) -> dense -> activation -> dense -> activation -> dense -> z (N, C) -> softmax -> p (N, C)
+
+D is 2 for points of the plane, 64 or 784 for images; C is the number of classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from dltutor.data import Dataset, load
+from dltutor.lab import Tick
+from dltutor.layers import SGD, Adam, Dense, Momentum, ReLU, Sequential, Sigmoid, SoftmaxCrossEntropy, Tanh
+from dltutor.pictures import Confusion, Heat, Histograms, Images, Interval, Picture, Points
+
+ACTIVATIONS = {"tanh": Tanh, "relu": ReLU, "sigmoid": Sigmoid}
+BENDS: dict[str, Callable[[Any], Any]] = {  # the same formulas, for the thumbnails
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "sigmoid": lambda z: 0.5 + 0.5 * np.tanh(0.5 * z),  # 1 / (1 + exp(-z)), and never overflows
+    "none": lambda z: z,
+}
+OPTIMIZERS = {"adam": Adam, "momentum": Momentum, "sgd": SGD}
+
+TEST_EVERY = 10  # steps
+GRID = 56  # points a side at which the plane is asked
+THUMBNAIL = 14  # the same, for the picture of one neuron
+SHOWN = 32  # images, neurons: more would be too small to see
+BINS = 41
+
+
+def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
+    data = labelled(load(knobs.data, points=knobs.points, noise=knobs.noise, rng=rng), knobs.labels, rng)
+    net = perceptron(data, knobs.hidden, knobs.activation, rng)
+    loss, optimizer = SoftmaxCrossEntropy(), OPTIMIZERS[knobs.optimizer](net)
+
+    for step in count():
+        test_loss, test_accuracy = measure(net, loss, data) if step % TEST_EVERY == 0 else (None, None)
+        x, t = data.batch(knobs.batch, rng)
+        y = net.forward(x)
+        batch_loss, batch_accuracy = loss(y, t), accuracy(net.host(y), t)
+        net.backward(loss.grad)  # before the tick: the gradients are a picture, too
+        yield Tick(
+            net=net,
+            pictures=lambda: draw(net, data, knobs.activation),
+            loss=batch_loss,
+            test_loss=test_loss,
+            accuracy=batch_accuracy,
+            test_accuracy=test_accuracy,
+        )
+        optimizer.step(lr=knobs.lr)
+
+
+# ---------------------------------------------------------------- data and model
+
+
+def labelled(data: Dataset, labels: str, rng: np.random.Generator) -> Dataset:
+    """The same samples with class numbers for labels, (N,) int32: the true ones, or the same dealt out at random."""
+    t, test_t = (column.reshape(-1).astype(np.int32) for column in (data.t, data.test_t))
+    if labels == "shuffled":
+        t, test_t = rng.permutation(t), rng.permutation(test_t)
+    return replace(data, t=t, test_t=test_t)
+
+
+def perceptron(data: Dataset, hidden: str, activation: str, rng: np.random.Generator) -> Sequential:
+    """Dense layers of the `hidden` widths, an activation after each, and one output for every class."""
+    width, layers = data.x.shape[1], []
+    for neurons in hidden_widths(hidden, plane=width == 2):
+        layers += [Dense(width, neurons)] + ([ACTIVATIONS[activation]()] if activation != "none" else [])
+        width = neurons
+    return Sequential(*layers, Dense(width, len(data.classes)), rng=rng)
+
+
+def hidden_widths(hidden: str, plane: bool) -> list[int]:
+    """ "8-8" -> [8, 8]; "none" -> []; "auto" is 16-16 for points of the plane and 128-128 for images."""
+    named = {"none": "", "auto": "16-16" if plane else "128-128"}.get(hidden, hidden)
+    return [int(neurons) for neurons in named.split("-") if neurons]
+
+
+# ---------------------------------------------------------------- how well it does
+
+
+def accuracy(y: np.ndarray, t: np.ndarray) -> float:
+    """How many samples have their highest score at the true class, of all."""
+    return float(np.mean(y.argmax(axis=1) == t))
+
+
+def measure(net: Sequential, loss: SoftmaxCrossEntropy, data: Dataset) -> tuple[float, float]:
+    """Loss and accuracy on samples that training never sees."""
+    y = net.predict(data.test_x)
+    return loss.value(y, data.test_t), accuracy(net.host(y), data.test_t)
+
+
+def probabilities(y: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis; the highest score is subtracted first, so that exp cannot overflow."""
+    e = np.exp(y - y.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def draw(net: Sequential, data: Dataset, activation: str) -> dict[str, Picture]:
+    """All pictures; the first two depend on whether the inputs are points of the plane or images."""
+    of_inputs = over_plane(net, data, activation) if data.x.shape[1] == 2 else as_images(net, data)
+    return of_inputs | of_layers(net) | {"confusion": confusion(net, data)}
+
+
+def over_plane(net: Sequential, data: Dataset, activation: str) -> dict[str, Picture]:
+    return {"boundary": boundary(net, data), "neurons": neurons(net, data, activation)}
+
+
+def boundary(net: Sequential, data: Dataset) -> Heat:
+    """The probability of class 1 at every point of a grid, the line where it is one half, and the samples."""
+    x, y = frame(data)
+    p = probabilities(net.host(net.predict(grid(x, y, GRID))))[:, 1]
+    points = Points(data.x[:, 0], data.x[:, 1], data.t.astype(np.uint8))
+    return Heat(x, y, p.reshape(GRID, GRID), iso=(0.5,), points=points, classes=data.classes)
+
+
+def neurons(net: Sequential, data: Dataset, activation: str) -> Images:
+    """The output of each hidden neuron over the plane, as a thumbnail; "2.7" is neuron 7 of layer 2."""
+    outputs = hidden_outputs(net, grid(*frame(data), THUMBNAIL), BENDS[activation])
+    thumbnails = [h.T[: SHOWN // len(outputs)].reshape(-1, THUMBNAIL, THUMBNAIL) for h in outputs]
+    captions = tuple(f"{i}.{m}" for i, images in enumerate(thumbnails, 1) for m in range(1, len(images) + 1))
+    return Images(own_scale(np.concatenate(thumbnails)), captions, signed=True)
+
+
+def hidden_outputs(net: Sequential, x: np.ndarray, bend: Callable[[Any], Any]) -> list[np.ndarray]:
+    """What each hidden layer hands to the next, (N, M); where there is none, the scores."""
+    values = [value for value, _gradient in parameters(net)]
+    *hidden, last = zip(values[::2], values[1::2], strict=True)
+    outputs = [x := bend(x @ w + b) for w, b in hidden]
+    return outputs or [x @ last[0] + last[1]]
+
+
+def parameters(net: Sequential) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights and bias of each layer in turn, each with its gradient."""
+    return [(net.host(value), net.host(gradient)) for _name, value, gradient in net.parameters()]
+
+
+def own_scale(images: np.ndarray) -> np.ndarray:
+    """Each image divided by its largest magnitude."""
+    return images / np.maximum(np.abs(images).max(axis=(1, 2), keepdims=True), 1e-12)
+
+
+def frame(data: Dataset) -> tuple[Interval, Interval]:
+    """The intervals of x1 and x2 that hold every sample, with a margin."""
+    low, high = data.x.min(axis=0), data.x.max(axis=0)
+    margin = 0.1 * (high - low)
+    (x1, y1), (x2, y2) = (low - margin).tolist(), (high + margin).tolist()
+    return (x1, x2), (y1, y2)
+
+
+def grid(x: Interval, y: Interval, side: int) -> np.ndarray:
+    """side * side points over the rectangle as rows (x1, x2), the top row of the picture first."""
+    x1, x2 = np.meshgrid(np.linspace(*x, side), np.linspace(*reversed(y), side))
+    return np.stack([x1.ravel(), x2.ravel()], axis=1).astype(np.float32)
+
+
+def as_images(net: Sequential, data: Dataset) -> dict[str, Picture]:
+    return {"boundary": answers(net, data), "neurons": first_weights(net, data)}
+
+
+def answers(net: Sequential, data: Dataset) -> Images:
+    """The first test images, each with its predicted class; where that is wrong, the true one in brackets."""
+    images, truth = data.test_x[:SHOWN], data.test_t[:SHOWN]
+    said = net.host(net.predict(images)).argmax(axis=1)
+    captions = tuple(
+        data.classes[k] if k == t else f"{data.classes[k]} ({data.classes[t]})"
+        for k, t in zip(said, truth, strict=True)
+    )
+    return Images(images.reshape(-1, *shape(data)), captions, tuple(np.flatnonzero(said != truth).tolist()))
+
+
+def first_weights(net: Sequential, data: Dataset) -> Images:
+    """The weights from the pixels to each neuron of the first layer, laid out as the pixels are."""
+    weights, _gradient = parameters(net)[0]
+    return Images(weights.T[:SHOWN].reshape(-1, *shape(data)), signed=True)
+
+
+def shape(data: Dataset) -> tuple[int, int]:
+    side = isqrt(data.x.shape[1])
+    return side, side
+
+
+def of_layers(net: Sequential) -> dict[str, Picture]:
+    """How large the weights of each layer are, and their gradients, these by powers of ten."""
+    weights, gradients = zip(*((w, dw) for w, dw in parameters(net) if w.ndim == 2), strict=True)
+    widest = 2.0 ** np.ceil(np.log2(max(np.abs(w).max() for w in weights)))  # in steps, so that the axis stays put
+    sizes = [np.log10(np.abs(dw) + 1e-30) for dw in gradients]
+    return {
+        "weights": histograms(weights, -widest, widest, "w"),
+        "gradients": histograms(sizes, -8.0, 1.0, "log10 |dw|"),
+    }
+
+
+def histograms(layers: Sequence[np.ndarray], low: float, high: float, label: str) -> Histograms:
+    """For each layer the share of its numbers in each bin; what lies outside is counted in the bin at that end."""
+    counts = [np.histogram(np.clip(values, low, high), BINS, (low, high))[0] / values.size for values in layers]
+    return Histograms(tuple(str(i) for i in range(1, len(counts) + 1)), np.stack(counts), low, high, label)
+
+
+def confusion(net: Sequential, data: Dataset) -> Confusion:
+    """On the test set: how often class i was taken for class j."""
+    said = net.host(net.predict(data.test_x)).argmax(axis=1)
+    counts = np.zeros((len(data.classes), len(data.classes)), np.int32)
+    np.add.at(counts, (data.test_t, said), 1)
+    return Confusion(counts, data.classes)

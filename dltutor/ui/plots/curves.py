@@ -11,7 +11,7 @@ from dltutor.i18n import _
 from dltutor.pictures import Curves, Series
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells, width_of
-from dltutor.ui.plots.frame import Entry, axes, centred, column_of, heading, row_of
+from dltutor.ui.plots.frame import Entry, axes, centred, column_of, heading, row_of, sample
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import LINES, palette
 from dltutor.ui.plots.scale import HUGE, Axis, axis, round_up, short, sticky, sticky_log, whole
@@ -151,34 +151,14 @@ def _curve(area: Cells, look: Look, line: _Line, along: Axis, up: Axis, number: 
 def _stroke(area: Cells, look: Look, found: raster.Columns, number: int, colour: int) -> None:
     mask = raster.line_mask(found, area.height * raster.DOTS[look.glyphs][1])
     if look.depth == "mono" and look.glyphs != "ascii":
-        mask &= _dashes(number, mask.shape[1])
+        mask &= raster.dashes(number, mask.shape[1])
     raster.stamp(area, mask, look, colour, LINES[number % len(LINES)])
-
-
-def _dashes(number: int, count: int) -> np.ndarray:
-    """Which columns of dots a line without colour shows: all, short dashes, long ones."""
-    on, period = ((1, 1), (2, 4), (5, 7), (1, 3))[number % 4]
-    return np.arange(count) % period < on
 
 
 def _legend(lines: list[_Line], look: Look) -> list[Entry]:
     if len(lines) < 2:
         return []
-    return [Entry(_sample(look, n), palette(look).series[n % 10], line.name) for n, line in enumerate(lines)]
-
-
-def _sample(look: Look, number: int) -> str:
-    """A bit of the line, as it looks."""
-    if look.glyphs == "ascii":
-        return LINES[number % len(LINES)]
-    if look.depth != "mono":
-        return "━━"
-    bit = Cells(4, 1)
-    across, down = raster.DOTS[look.glyphs]
-    mask = np.zeros((down, 4 * across), bool)
-    mask[down // 2] = _dashes(number, 4 * across)
-    raster.stamp(bit, mask, look, -1)
-    return bit.rows()[0]
+    return [Entry(sample(look, n), palette(look).series[n % 10], line.name) for n, line in enumerate(lines)]
 
 
 def _mark_bad(area: Cells, look: Look, line: _Line, along: Axis, up: Axis) -> None:
@@ -202,8 +182,11 @@ def _cursor(area: Cells, look: Look, lines: list[_Line], along: Axis, up: Axis, 
         return
     bare = np.isin(area.ch[:, column], (32, ord("┈")))
     area.put(column, np.flatnonzero(bare), "|" if look.glyphs == "ascii" else "│", palette(look).text)
-    parts = [_("step {step}").format(step=whole(step))]
-    parts += [f"{line.name} {short(value)}" for line in lines if (value := _value(line, step)) is not None]
+    colours = palette(look)
+    parts = [(_("step {step}").format(step=whole(step)), colours.box[0])]
+    for number, line in enumerate(lines):
+        if (value := _value(line, step)) is not None:
+            parts.append((f"{line.name} {short(value)}", colours.pale[number % 10] if look.dark else colours.box[0]))
     _readout(area, look, parts, column)
 
 
@@ -216,18 +199,19 @@ def _value(line: _Line, step: float) -> float | None:
     return float(line.y[nearest])
 
 
-def _readout(area: Cells, look: Look, parts: list[str], column: int) -> None:
+def _readout(area: Cells, look: Look, parts: list[tuple[str, int]], column: int) -> None:
     """The values on one row beside the line if they fit, else one below the other, else not at all."""
-    rows = ["  ".join(parts)]
-    if width_of(rows[0]) + 2 > area.width:
-        rows = parts
-    width = max(map(width_of, rows)) + 2
+    sizes = [width_of(text) + 2 for text, _colour in parts]
+    rows = [parts] if sum(sizes) <= area.width else [[part] for part in parts]
+    width = sum(sizes) if len(rows) == 1 else max(sizes)
     if width > area.width or len(rows) > area.height:
         return
     left = column + 2 if column + 2 + width <= area.width else max(0, column - 1 - width)
-    text, paper = palette(look).box
     for y, row in enumerate(rows):
-        area.text(left, y, f" {row}".ljust(width - width_of(row) + len(row)), text, paper)
+        area.text(left, y, " " * width, bg=palette(look).box[1])
+        x = left + 1
+        for text, colour in row:
+            x = area.text(x, y, text, colour, palette(look).box[1]) + 2
 
 
 # ---------------------------------------------------------------- in words

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltutor.ui.plots.cells import Cells, cut, width_of
+from dltutor.ui.plots.cells import DEFAULT, Cells, cut, width_of
 from dltutor.ui.plots.look import Look
-from dltutor.ui.plots.palette import palette
-from dltutor.ui.plots.raster import DOTS
+from dltutor.ui.plots.palette import LINES, palette
+from dltutor.ui.plots.raster import DOTS, dashes, stamp
 from dltutor.ui.plots.scale import Axis, tick
 
 
@@ -49,6 +49,20 @@ def heading(cells: Cells, look: Look, title: str, legend: list[Entry]) -> Cells:
     room = _legend(cells, look, legend, min(width_of(title), 16) + 2 if title else 0)
     cells.text(0, 0, cut(title, room, _more(look)), palette(look).text)
     return cells.window(0, 1, cells.width, cells.height - 1)
+
+
+def sample(look: Look, number: int) -> str:
+    """A bit of line `number` for the legend, as it looks."""
+    if look.glyphs == "ascii":
+        return LINES[number % len(LINES)]
+    if look.depth != "mono":
+        return "━━"
+    bit = Cells(4, 1)
+    across, down = DOTS[look.glyphs]
+    mask = np.zeros((down, 4 * across), bool)
+    mask[down // 2] = dashes(number, 4 * across)
+    stamp(bit, mask, look, DEFAULT)
+    return bit.rows()[0]
 
 
 def _more(look: Look) -> str:
@@ -125,11 +139,11 @@ def _level(cells: Cells, area: Cells, look: Look, x: Axis, left: int, below: int
 
 
 def _named(names: tuple[str, str], look: Look) -> str:
-    """What the axes show: "width → height ↑"."""
+    """What the axes show."""
     x, y = names
     if not (x and y):
         return x or y
-    return f"{x}, {y}" if look.glyphs == "ascii" else f"{x} → {y} ↑"
+    return f"x: {x}  y: {y}" if look.glyphs == "ascii" else f"→ {x}  ↑ {y}"
 
 
 def row_of(axis: Axis, value: float, rows: int, look: Look) -> int:

@@ -45,8 +45,8 @@ _DIVERGING_DARK = ("#5fafff", "#2f83dc", "#1f4f8f", "#1a2a44", "#20232a", "#432a
 _DIVERGING_LIGHT = ("#005faf", "#1f8fdf", "#6fbdf2", "#bfe0fa", "#f2f2f2", "#fde3bd", "#fbb75f", "#ee8a1a", "#c85a00")
 
 # High loss to low loss: the valley stands out.
-_VALLEY_256_DARK = (233, 234, 235, 236, 237, 238, 23, 24)
-_VALLEY_256_LIGHT = (231, 255, 254, 253, 252, 195, 153, 117)
+_VALLEY_256_DARK = (233, 234, 235, 236, 17, 18, 24)
+_VALLEY_256_LIGHT = (231, 255, 254, 253, 152, 153, 117, 75)
 _VALLEY_DARK = ("#15181d", "#152431", "#143a52", "#17597a")
 _VALLEY_LIGHT = ("#fafafa", "#e6eef5", "#c3dcef", "#93c4e8")
 
@@ -163,11 +163,13 @@ def _sampled(entries: tuple[int, ...], levels: int) -> np.ndarray:
 def bright(colour: np.ndarray) -> np.ndarray:
     """Whether black reads better than white on each colour."""
     unique, inverse = np.unique(colour, return_inverse=True)
-    light = [value != DEFAULT and _luma(int(value)) > 120 for value in unique]
+    light = [value != DEFAULT and _is_bright(int(value)) for value in unique]
     return np.array(light, bool)[inverse].reshape(np.shape(colour))
 
 
 @lru_cache(maxsize=4096)
-def _luma(colour: int) -> float:
+def _is_bright(colour: int) -> bool:
+    if colour < 16:
+        return colour in (2, 3, 6, 7, 10, 11, 14, 15)  # whatever a theme makes of them, within reason
     red, green, blue = rgb(colour)
-    return 0.3 * red + 0.59 * green + 0.11 * blue
+    return 0.3 * red + 0.59 * green + 0.11 * blue > 120

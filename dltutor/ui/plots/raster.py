@@ -150,6 +150,12 @@ def _gaps(at: np.ndarray, broken: np.ndarray) -> np.ndarray:
     return before[ends + 1] - before[at] > 0
 
 
+def dashes(number: int, count: int) -> np.ndarray:
+    """Which columns of dots a line shows where there is no colour to know it by: all, short dashes, long ones."""
+    on, period = ((1, 1), (2, 4), (5, 7), (1, 3))[number % 4]
+    return np.arange(count) % period < on
+
+
 def smoothed(line: Columns, span: float) -> Columns:
     """The exponential moving average of the columns' means, its memory `span` columns, plus the lag it has behind them.
 

@@ -6,6 +6,7 @@ A range that follows the data repaints the whole plot at every step (20 times th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ _ROUND = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 @dataclass(frozen=True)
 class Axis:
-    """A finite range with low < high; on a log axis both are powers of ten above zero."""
+    """A finite range with low < high; on a log axis both are above zero."""
 
     low: float
     high: float
@@ -61,12 +62,19 @@ def sticky(low: float, high: float) -> Axis:
 
 
 def sticky_log(low: float, high: float) -> Axis:
-    """Whole decades around the positive numbers low..high, twelve at most."""
+    """A range around the positive numbers low..high that ends at 1, 2 or 5 times powers of ten; twelve decades wide."""
     if not (low > 0 and math.isfinite(high) and high > 0):
         return Axis(0.1, 1.0, log=True)
-    top = min(max(math.ceil(math.log10(high) - 1e-9), -299), 300)
-    bottom = max(math.floor(math.log10(low) + 1e-9), top - 12, -300)
-    return Axis(10.0 ** min(bottom, top - 1), 10.0**top, log=True)
+    high = min(max(high, 1e-290), HUGE)
+    low = min(max(low, high * 1e-12, 1e-300), high)
+    top, bottom = _one_two_five(math.log10(high), math.ceil), _one_two_five(math.log10(low), math.floor)
+    return Axis(bottom if bottom < top else top / 10, top, log=True)
+
+
+def _one_two_five(power: float, rounded: Callable[[float], int]) -> float:
+    """10 ** power rounded up or down to the series 1, 2, 5, 10, ..., which lies nearly a third of a decade apart."""
+    third = rounded(3 * power - (1e-9 if rounded is math.ceil else -1e-9))
+    return (1, 2, 5)[third % 3] * 10.0 ** (third // 3)
 
 
 def round_up(value: float) -> float:
@@ -88,9 +96,13 @@ def _steps(low: float, high: float, count: int) -> list[float]:
 
 
 def _decades(low: float, high: float, count: int) -> list[float]:
-    bottom, top = round(math.log10(low)), round(math.log10(high))
-    every = max(1, math.ceil((top - bottom) / max(1, count)))
-    return [10.0**n for n in range(bottom, top + 1, every)]
+    """Powers of ten within the range, thinned to `count`; where it holds fewer than two, 1, 2 and 5 times those."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first >= 1:
+        every = max(1, math.ceil((last - first) / max(1, count)))
+        return [10.0**n for n in range(first, last + 1, every)]
+    steps = [m * 10.0**n for n in range(first - 1, last + 2) for m in (1, 2, 5)]
+    return [step for step in steps if low * (1 - 1e-9) <= step <= high * (1 + 1e-9)]
 
 
 def tick(value: float) -> str:

@@ -8,9 +8,9 @@ from dltutor.i18n import _, plural
 from dltutor.pictures import Points, Scatter, Series
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
-from dltutor.ui.plots.frame import Entry, axes, centred, heading
+from dltutor.ui.plots.frame import Entry, axes, centred, heading, sample
 from dltutor.ui.plots.look import Look
-from dltutor.ui.plots.palette import ASCII_MARKS, MARKS, palette
+from dltutor.ui.plots.palette import ASCII_MARKS, LINES, MARKS, palette
 from dltutor.ui.plots.scale import Axis, axis, short
 
 CROWD = 300  # from so many points on each is a dot rather than a glyph
@@ -88,13 +88,14 @@ def _line(area: Cells, look: Look, along: Axis, up: Axis, line: Series, number: 
     x, y = raster.numbers(line.x).ravel(), raster.numbers(line.y).ravel()
     size = min(x.size, y.size)
     mask = raster.polyline(along.place(x[:size]) * width - 0.5, (1 - up.place(y[:size])) * height - 0.5, width, height)
-    raster.stamp(area, mask, look, palette(look).series[number % 10], "*+#%"[number % 4])
+    if look.depth == "mono" and look.glyphs != "ascii":
+        mask &= raster.dashes(number, width)
+    raster.stamp(area, mask, look, palette(look).series[number % 10], LINES[number % len(LINES)])
 
 
 def _legend(lines: list[Series], look: Look, classes: int) -> list[Entry]:
-    marks = "*+#%" if look.glyphs == "ascii" else "━━━━"
     return [
-        Entry(marks[number % 4], palette(look).series[number % 10], line.name)
+        Entry(sample(look, number), palette(look).series[number % 10], line.name)
         for number, line in enumerate(lines, classes)
     ]
 

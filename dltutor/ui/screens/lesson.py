@@ -56,7 +56,13 @@ class LessonScreen(Screen):
         *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all") for n in range(10)),
         bind("escape", "leave", "course", "back to the course; your place is kept"),
     ]
-    ONLY_BESIDE_TEXT = ("turn(1)", "experiment")  # actions whose keys are not named while the lab stands alone
+    ONLY_BESIDE_TEXT = (
+        "turn(1)",
+        "experiment",
+        "app.language",
+        "language",
+        "leave_app",
+    )  # actions whose keys are not named while the lab stands alone
     ONLY_BESIDE_LAB = ("lab('step')", "lab('rewind')", "lab('pace')", "lab('knobs')")
 
     def __init__(self, lesson: Lesson) -> None:

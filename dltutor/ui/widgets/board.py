@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.color import Color
+from rich.segment import Segment
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -31,8 +33,9 @@ class Board(Widget):
     class Resized(Message):
         """The board has another size: its pictures want to be drawn again."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, waiting: str, **options: Any) -> None:
         super().__init__(**options)
+        self._waiting = waiting  # what stands there until the first picture
         self._strips: list[Strip] = []
         self._cells: Cells | None = None
 
@@ -61,13 +64,13 @@ class Board(Widget):
         style = self.rich_style
         return Strip(cells.segments(y, packed(style.color), packed(style.bgcolor)), cells.width)
 
-    def clear(self) -> None:
-        self._cells, self._strips = None, []
-        self.refresh()
-
     def render_line(self, y: int) -> Strip:
         if y < len(self._strips):
             return self._strips[y]
+        if not self._strips and y == self.size.height // 2:
+            pad = " " * max(0, (self.size.width - cell_len(self._waiting)) // 2)
+            line = Strip([Segment(pad + self._waiting, self.rich_style)])
+            return line.adjust_cell_length(self.size.width, self.rich_style)
         return Strip.blank(self.size.width, self.rich_style)
 
     def on_resize(self) -> None:

@@ -34,6 +34,7 @@ class Knobs(Widget, can_focus=True):
         bind("left", "nudge(-1)", "", "turn the chosen knob down"),
         bind("right", "nudge(1)", "turn", "turn the chosen knob up", display="←→"),
         bind("enter", "ask", "type", "type a value for the chosen knob"),
+        bind("escape", "close", "done", "back to the lab"),
         bind("backspace", "default", "default", "put the chosen knob back to its default"),
     ]
 
@@ -41,6 +42,9 @@ class Knobs(Widget, can_focus=True):
         def __init__(self, name: str, value: Any) -> None:
             super().__init__()
             self.name, self.value = name, value
+
+    class Closed(Message):
+        """The learner has turned enough."""
 
     class Asked(Message):
         def __init__(self, knob: Knob) -> None:
@@ -61,20 +65,19 @@ class Knobs(Widget, can_focus=True):
         self.values = values
         self.refresh()
 
-    def _columns(self, width: int) -> int:
-        return max(1, width // COLUMN)
+    def _rows(self, width: int) -> int:
+        """Rows of the table, which is read column after column."""
+        return -(-len(self.knobs) // max(1, width // COLUMN))
 
     def get_content_height(self, _container: Any, _viewport: Any, width: int) -> int:
-        columns = self._columns(width)
-        return -(-len(self.knobs) // columns)
+        return self._rows(width)
 
     def render(self) -> Text:
-        columns = self._columns(self.size.width)
-        text = Text(no_wrap=True)
-        for index, knob in enumerate(self.knobs.values()):
-            text.append_text(self._cell(index, knob, self.size.width // columns))
-            text.append("\n" if (index + 1) % columns == 0 else "")
-        return text
+        rows = self._rows(self.size.width)
+        knobs = list(enumerate(self.knobs.values()))
+        width = self.size.width // max(1, self.size.width // COLUMN)
+        lines = [[self._cell(index, knob, width) for index, knob in knobs[row::rows]] for row in range(rows)]
+        return Text("\n", no_wrap=True).join(Text().join(line) for line in lines)
 
     def _cell(self, index: int, knob: Knob, width: int) -> Text:
         cursor = self.has_focus and index == self._chosen
@@ -114,11 +117,13 @@ class Knobs(Widget, can_focus=True):
         if value != self.values[self.chosen.name]:
             self.post_message(self.Turned(self.chosen.name, value))
 
+    def action_close(self) -> None:
+        self.post_message(self.Closed())
+
     def on_click(self, event: Click) -> None:
-        columns = self._columns(self.size.width)
-        x, y = event.x - 1, event.y
-        index = y * columns + min(columns - 1, max(0, x) // max(1, self.size.width // columns))
-        if index < len(self.knobs):
+        rows = self._rows(self.size.width)
+        index = event.y + rows * (event.x // max(1, self.size.width // max(1, self.size.width // COLUMN)))
+        if event.y < rows and index < len(self.knobs):
             self._chosen = index
             self.focus()
             self.refresh()

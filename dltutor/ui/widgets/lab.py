@@ -96,7 +96,7 @@ class Lab(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(id="status", markup=False)
         yield Static(id="fault", markup=False)
-        yield Board(id="board")
+        yield Board(_("The lab gets its kernels compiled. Read on: it is ready when you are."), id="board")
         yield Static(id="said", markup=False)
         yield Static(id="setting", markup=False)
         yield Knobs(self.lesson.knobs, self.knobs)
@@ -230,6 +230,9 @@ class Lab(Vertical):
         else:
             self.add_class("-knobs")
             knobs.focus()
+
+    def on_knobs_closed(self) -> None:
+        self.action_knobs()
 
     def experiment(self, body: dict[str, Any]) -> None:
         """Run the lab with the setting that an experiment of the text asks for."""
@@ -373,7 +376,8 @@ class Lab(Vertical):
     def show_status(self) -> None:
         if not self.is_mounted:
             return
-        self.query_one("#status", Static).update(status_line(self.state, self.lesson, self._wanted, self.steps))
+        line = status_line(self.state, self.lesson, self._wanted)
+        self.query_one("#status", Static).update(Text(line, no_wrap=True, overflow="ellipsis"))
         self.show_setting()
         fault = self.state.failure
         self.set_class(fault is not None, "-fault")
@@ -399,7 +403,7 @@ def pace_name(pace: float) -> str:
     return names.get(PACES.get(pace, ""), _("{pace:g} steps/s").format(pace=pace))
 
 
-def status_line(state: RunState, lesson: Lesson, wanted: bool, steps: int) -> str:
+def status_line(state: RunState, lesson: Lesson, wanted: bool) -> str:
     """One line: what the lab is doing, how far it is, and its first metrics."""
     if state.status == "compiling" and state.compiling:
         done, total = state.compiling.done, state.compiling.total
@@ -410,7 +414,7 @@ def status_line(state: RunState, lesson: Lesson, wanted: bool, steps: int) -> st
         "starting": ("◌", _("starting the engine")),
         "ready": ("◌", _("getting the data ready")),
         "running": ("▶", _("training")),
-        "paused": ("⏸", _("space runs") if state.step == 0 else _("paused")),
+        "paused": ("‖", _("space runs") if state.step == 0 else _("paused")),
         "done": ("✓", _("done")),
         "stopped": ("■", _("stopped")),
         "failed": ("✕", _("failed")),

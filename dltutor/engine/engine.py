@@ -82,7 +82,7 @@ class Engine:
             case wire.Resume() if self.run and not self.run.done:
                 self.resume()
             case wire.Step(count) if self.run and not self.run.done:
-                self.running, self.steps_left = False, count
+                self.running, self.steps_left = False, self.steps_left + count
             case wire.Pace(pace):
                 self.pace, self.due = pace, time.monotonic()
             case wire.Grant(frames, pictures):
@@ -128,7 +128,7 @@ class Engine:
             setattr(self.run.knobs, knob, self.start.knobs[knob])
 
     def resume(self) -> None:
-        self.running, self.due = True, time.monotonic()
+        self.running, self.steps_left, self.due = True, 0, time.monotonic()
         self.send(wire.Resumed(self.run.step))
 
     def pause(self) -> None:

@@ -1,0 +1,142 @@
+"""An engine's process, spoken to line by line."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from dltutor.wire import Command, Event, Finished, Metrics, Open, Ready, Start, decode, encode, floats
+
+E = TypeVar("E")
+LABS = Path(__file__).parents[1] / "fixtures" / "labs"
+LONGEST = 60.0  # seconds after which a silent engine is ended, and its test with it
+
+
+class Driver:
+    """Sends commands and waits for events. `events` keeps all that came."""
+
+    def __init__(self, limit: int = 0, **environment: str) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dltutor.engine"],
+            stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,
+            env=os.environ | {"DLTUTOR_LESSONS": str(LABS), "DLTUTOR_LANG": "en"} | environment,
+            preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None,
+        )  # fmt: skip
+        self.events: list[Event] = []
+
+    def send(self, *commands: Command) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(b"".join(map(encode, commands)))
+        self.process.stdin.flush()
+
+    def until(self, kind: type[E]) -> E:
+        """The next event of this kind."""
+        while True:
+            event = self.next()
+            if isinstance(event, kind):
+                return event
+
+    def next(self) -> Event:
+        assert self.process.stdout
+        guard = threading.Timer(LONGEST, self.process.kill)
+        guard.start()
+        line = self.process.stdout.readline()
+        guard.cancel()
+        assert line, f"the engine ended; it said {self.events[-3:]}"
+        self.events.append(decode(line))  # type: ignore[arg-type]
+        return self.events[-1]
+
+    def open(self, lesson: str = "tiny", device: str = "cpu") -> Driver:
+        self.send(Open(lesson, device))
+        self.until(Ready)
+        return self
+
+    def run(self, steps: int = 20, seed: int = 0, **knobs: Any) -> Finished:
+        """A whole run as fast as it goes, nobody looking."""
+        self.events.clear()
+        self.send(Start(knobs, seed, steps))
+        return self.until(Finished)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def metric(self, name: str) -> list[float]:
+        """All values of a metric, step by step from 0 on: that none is missing is checked."""
+        values: list[float] = []
+        for event in self.of(Metrics):
+            assert event.first == len(values)
+            values += floats(event.columns[name])
+        return values
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):  # what was not sent can't be sent any more
+                stream.close()  # type: ignore[union-attr]
+
+
+@contextmanager
+def driven(**environment: str) -> Iterator[Driver]:
+    driver = Driver(**environment)
+    try:
+        yield driver
+    finally:
+        driver.close()
+
+
+@pytest.fixture(scope="session")
+def _tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with driven(DLTUTOR_HOME=str(tmp_path_factory.mktemp("engine"))) as driver:
+        yield driver.open("tiny")
+
+
+@pytest.fixture(scope="session")
+def _faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with driven(DLTUTOR_HOME=str(tmp_path_factory.mktemp("engine"))) as driver:
+        yield driver.open("faulty")
+
+
+@pytest.fixture
+def tiny(_tiny: Driver) -> Driver:
+    """An engine with the lesson `tiny` open. Several tests share it: leave no run and no credit behind."""
+    _tiny.events.clear()
+    return _tiny
+
+
+@pytest.fixture
+def faulty(_faulty: Driver) -> Driver:
+    """An engine with the lesson `faulty` open, for faults that it survives."""
+    _faulty.events.clear()
+    return _faulty
+
+
+@pytest.fixture
+def engine(home: Path) -> Iterator[Driver]:
+    """An engine for one test, nothing open."""
+    with driven(DLTUTOR_HOME=str(home)) as driver:
+        yield driver
+
+
+@pytest.fixture
+def engine_with(home: Path) -> Iterator[Callable[..., Driver]]:
+    """Make an engine with other environment variables; `limit`: how many bytes a file may have."""
+    made: list[Driver] = []
+
+    def make(limit: int = 0, **environment: str) -> Driver:
+        made.append(Driver(limit, DLTUTOR_HOME=str(home), **environment))
+        return made[-1]
+
+    yield make
+    for driver in made:
+        driver.close()

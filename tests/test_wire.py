@@ -1,0 +1,139 @@
+"""What one process says, the other hears."""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from dataclasses import fields
+
+import pytest
+
+from dltutor import wire
+from dltutor.errors import DltutorError
+from dltutor.wire import (
+    Array,
+    Compiling,
+    Failed,
+    Finished,
+    Frame,
+    Grant,
+    Metrics,
+    Open,
+    Pace,
+    Pause,
+    Paused,
+    Printed,
+    Ready,
+    Resume,
+    Resumed,
+    Rewind,
+    Set,
+    Start,
+    Started,
+    Step,
+    Stop,
+    column,
+    decode,
+    encode,
+    floats,
+)
+
+SETTING = {"lr": 0.1, "data": "moons", "batch": 32, "shuffle": True}
+MESSAGES = [
+    Open("06-mlp", "emulate"),
+    Start(SETTING, 2**62, 300, 30.0, True),
+    Set("lr", 1e-5),
+    Pause(),
+    Resume(),
+    Step(3),
+    Rewind(),
+    Pace(0.5),
+    Grant(2, False),
+    Stop(),
+    Compiling(2, 7, "dense_forward"),
+    Ready("cpu", 1.25),
+    Started("06-mlp", SETTING, 7, 300, "cpu"),
+    Paused(12),
+    Resumed(12),
+    Metrics(5, {"loss": column(array("d", [0.1, 0.2]))}),
+    Frame(3, {}),
+    Printed("多层感知机\n\u2028 ✓"),
+    Finished(300, "done", {"loss": 0.1}, 1.5),
+    Failed("loss became nan", "lower the rate", 5, "W1", "Traceback", True),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_every_message_arrives_as_it_was(message):
+    line = encode(message)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert decode(line) == message
+
+
+def test_every_kind_of_message_is_among_these():
+    kinds = {*wire.Command.__args__, *wire.Event.__args__}
+    assert {type(message) for message in MESSAGES} == kinds
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0, 2.0**53 + 2])
+def test_a_number_arrives_to_the_bit(value):
+    there = decode(encode(Set("lr", value))).value
+    assert there.hex() == value.hex()
+
+
+def test_a_column_keeps_every_bit_and_its_gaps():
+    values = array("d", [0.1, math.nan, -math.inf, 5e-324])
+    there = floats(decode(encode(Metrics(0, {"loss": column(values)}))).columns["loss"])
+    assert there.tobytes() == values.tobytes()
+
+
+def test_an_empty_column_arrives_empty():
+    assert len(floats(decode(encode(Metrics(0, {"loss": column(array("d"))}))).columns["loss"])) == 0
+
+
+def test_bad_numbers_outside_arrays_arrive_too():
+    there = decode(encode(Finished(1, "done", {"loss": math.inf}, math.nan)))
+    assert there.metrics["loss"] == math.inf
+    assert math.isnan(there.seconds)
+
+
+def test_an_array_crosses_as_bytes_not_as_digits():
+    """5.5 kB for a picture of 64 x 64, not 80."""
+    size = len(encode(Metrics(0, {"field": Array("u1", (64, 64), bytes(64 * 64))})))
+    assert size < 5700
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"nonsense",
+        b"{}",
+        b"[]",
+        b"3",
+        b"null",
+        b'{"":"NoSuchMessage"}',
+        b'{"":"Step","colour":3}',
+        b'{"":"Open"}',
+        b'{"":"Array","dtype":"u1","shape":[1],"data":"AA==","low":0,"high":1}',
+        b'{"":"Points","x":[],"y":[],"label":null}',
+        b'{"":["Step"]}',
+        b'{"":"Metrics","first":0,"columns":{"loss":{"":"Array"}}}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_is_no_message_is_refused_in_words(line):
+    with pytest.raises(DltutorError, match="not a message"):
+        decode(line)
+
+
+def test_a_message_reads_as_plain_json():
+    data = json.loads(encode(Step(2)))
+    assert data == {"": "Step", "count": 2}
+
+
+def test_every_field_has_a_name_of_letters():
+    """The empty name is the kind's."""
+    assert all(field.name.isidentifier() for message in MESSAGES for field in fields(message))

@@ -13,8 +13,8 @@ belongs to the network and is valid until its next call with as many rows. All p
 gradients in another, so that an optimiser is one kernel call for the whole network. Once a batch size has been seen,
 nothing is allocated.
 
-Use `predict` and `value` for everything that is only looked at (test data, pictures): `backward` needs the buffers of the
-`forward` it belongs to, and raises DltutorError where another forward pass has overwritten them.
+Use `predict` and `value` for everything that is only looked at (test data, pictures): `backward` needs the buffers of
+the `forward` it belongs to, and raises DltutorError where another forward pass has overwritten them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ class Buffers:
     def __init__(self, rows: int, width: int) -> None:
         self.y = device.empty((rows, width))
         self.y_flat = self.y.reshape(rows * width)
-        self.x = self.x_flat = self.dx = self.dx_flat = self.dy = self.dy_flat = None
+        self.x: Array = None
+        self.x_flat: Array = None
+        self.dx: Array = None
+        self.dx_flat: Array = None
+        self.dy: Array = None
+        self.dy_flat: Array = None
 
 
 class Layer:
@@ -84,9 +89,9 @@ class Layer:
 class Dense(Layer):
     """y = x w + b, with D inputs and M outputs.
 
-    Weights are drawn so that signals neither grow nor fade from layer to layer: normal with variance 2 / D before a ReLU
-    (He 2015, arXiv:1502.01852), otherwise 2 / (D + M) (Glorot, Bengio 2010); or all zeros with init="zeros". The bias
-    starts at zero.
+    Weights are drawn so that signals neither grow nor fade from layer to layer: normal with variance 2 / D before a
+    ReLU (He 2015, arXiv:1502.01852), otherwise 2 / (D + M) (Glorot, Bengio 2010); or all zeros with init="zeros". The
+    bias starts at zero.
     """
 
     def __init__(self, inputs: int, outputs: int, init: str = "normal") -> None:
@@ -356,7 +361,7 @@ def _tensor_name(number: int, layer: Layer, tensor: str) -> str:
 
 
 class Loss:
-    """How wrong an output is: one number for a batch, and its derivative by the output in `grad`, ready for `backward`."""
+    """How wrong an output is: one number for a batch, and in `grad` its derivative by the output, for `backward`."""
 
     operation = ""
 
@@ -369,7 +374,10 @@ class Loss:
         self._clear = device.op("clear")
 
     def __call__(self, y: Array, t: Array) -> float:
-        """The loss of y against the targets t, and its derivative in `grad`. Raises DltutorError where they do not fit."""
+        """The loss of y against the targets t, and in `grad` its derivative by y.
+
+        Raises DltutorError where shapes, types or labels do not fit.
+        """
         self._check(y, t)
         t = device.array(t)
         self._measure(y, t)

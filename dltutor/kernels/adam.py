@@ -19,14 +19,10 @@ Lesson   06-mlp
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dltutor.kernels.compile import ONE, ZERO, Number, Vector, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ONE, ZERO, Number, Vector, cuda, cuda_kernel, kernel
 
 
 def adam_reference(

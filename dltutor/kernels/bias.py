@@ -13,14 +13,9 @@ Lesson   01-linear-regression
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import ZERO, Matrix, Vector, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ZERO, Matrix, Vector, cuda, cuda_kernel, kernel
 
 
 def bias_reference(b: Vector, n: int) -> Matrix:

@@ -19,17 +19,13 @@ Lesson   02-logistic-regression
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dltutor.kernels.compile import ZERO, Number, Vector, cuda_kernel, kernel, scalar
+from dltutor.kernels.compile import ONE, ZERO, Vector, cuda, cuda_kernel, kernel
 from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import BLOCK, block_sum
-from dltutor.kernels.sigmoid import sigmoid, sigmoid_reference
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.sigmoid import sigmoid_reference
 
 
 def binary_cross_entropy_reference(z: Vector, t: Vector) -> float:
@@ -40,13 +36,6 @@ def binary_cross_entropy_backward_reference(z: Vector, t: Vector) -> Vector:
     return (sigmoid_reference(z) - t) / max(z.size, 1)
 
 
-@scalar
-def surprise(z: Number, t: Number) -> Number:
-    """-t log p - (1 - t) log(1 - p) with p = sigmoid(z)"""
-    positive = z if z > ZERO else ZERO
-    return positive - z * t + math.log1p(exp(-abs(z)))
-
-
 # ---------------------------------------------------------------- CPU
 
 
@@ -54,15 +43,17 @@ def surprise(z: Number, t: Number) -> Number:
 def binary_cross_entropy_forward(z: Vector, t: Vector, loss: Vector) -> None:
     total = ZERO
     for i in range(z.size):
-        total += surprise(z[i], t[i])
+        positive = z[i] if z[i] > ZERO else ZERO
+        total += positive - z[i] * t[i] + math.log1p(exp(-abs(z[i])))
     loss[0] = total / max(z.size, 1)
 
 
 @kernel
 def binary_cross_entropy_backward(z: Vector, t: Vector, dz: Vector) -> None:
     for i in range(z.size):
-        # total += surprise(z[i], t[i]), then / n
-        dz[i] += (sigmoid(z[i]) - t[i]) / z.size
+        # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n
+        p = ONE / (ONE + exp(-z[i]))
+        dz[i] += (p - t[i]) / z.size
 
 
 # ---------------------------------------------------------------- CUDA
@@ -74,7 +65,8 @@ def binary_cross_entropy_forward_cuda(z: Vector, t: Vector, loss: Vector) -> Non
     n = z.size
     total = ZERO
     for i in range(cuda.grid(1), n, BLOCK):
-        total += surprise(z[i], t[i])
+        positive = z[i] if z[i] > ZERO else ZERO
+        total += positive - z[i] * t[i] + math.log1p(exp(-abs(z[i])))
     total = block_sum(total)
     if cuda.threadIdx.x == 0:
         loss[0] = total / max(n, 1)
@@ -84,5 +76,6 @@ def binary_cross_entropy_forward_cuda(z: Vector, t: Vector, loss: Vector) -> Non
 def binary_cross_entropy_backward_cuda(z: Vector, t: Vector, dz: Vector) -> None:
     n = z.size
     for i in range(cuda.grid(1), n, cuda.gridsize(1)):
-        # total += surprise(z[i], t[i]), then / n
-        dz[i] += (sigmoid(z[i]) - t[i]) / n
+        # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n
+        p = ONE / (ONE + exp(-z[i]))
+        dz[i] += (p - t[i]) / n

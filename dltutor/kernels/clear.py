@@ -12,12 +12,7 @@ Lesson   06-mlp (gradients are added to, so they have to start from zero)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dltutor.kernels.compile import ZERO, Vector, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ZERO, Vector, cuda, cuda_kernel, kernel
 
 
 @kernel

@@ -37,6 +37,10 @@ Matrix = NDArray[Any]
 Vector = NDArray[Any]
 Labels = NDArray[Any]
 Number = Any
+Function = Any  # a plain Python function
+
+cuda: Any = None  # kernel files import this name; the real numba.cuda takes its place in a kernel when it is built
+
 TYPES = {"Matrix": "float32[:, ::1]", "Vector": "float32[::1]", "Labels": "int32[::1]", "Number": "float32"}
 
 # Sums may be reordered (so that they use vector registers) and a * b + c rounded once. "nnan" and "ninf" are left
@@ -48,8 +52,9 @@ KEEP_ORDER = {"contract", "nsz"}
 class Kernel:
     """A loop for the processor: call it, or `warm()` it first so that the call does not wait for the compiler."""
 
-    def __init__(self, function: FunctionType) -> None:
+    def __init__(self, function: Function, part: bool = False) -> None:
         self.py_func = function
+        self.part = part
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
         self.__module__ = function.__module__
@@ -76,6 +81,7 @@ class Kernel:
             "fastmath": REORDER,
             "_nrt": False,  # a kernel allocates nothing; so Numba can leave out the counting of references
             "no_cfunc_wrapper": True,  # nobody calls it from C
+            "no_cpython_wrapper": self.part,
         }
         try:
             built = numba.njit(self.py_func, cache=True, **options)
@@ -102,7 +108,7 @@ class Kernel:
 class Scalar:
     """A formula of a few numbers, written once: compiled into the kernels that use it, on either device."""
 
-    def __init__(self, function: FunctionType) -> None:
+    def __init__(self, function: Function) -> None:
         self.py_func = function
         self.float32_func = function
         self.__doc__ = function.__doc__
@@ -112,7 +118,7 @@ class Scalar:
     def __call__(self, *numbers: Any) -> Any:
         return self.py_func(*numbers)
 
-    def float32(self, function: FunctionType) -> FunctionType:
+    def float32(self, function: Function) -> Function:
         """Use `function` instead where the numbers are float32, on the processor."""
         self.float32_func = function
         return function
@@ -123,10 +129,10 @@ class Scalar:
         from numba.core import types
         from numba.extending import overload
 
-        def choose(*kinds: Any) -> FunctionType:
+        def choose(*kinds: Any) -> Function:
             return self.float32_func if kinds[0] == types.float32 else self.py_func
 
-        choose.__signature__ = inspect.signature(self.py_func)  # type: ignore[attr-defined]  # Numba compares them
+        choose.__signature__ = inspect.signature(self.py_func)  # type: ignore[attr-defined] # Numba compares them
         register_scalars(self.py_func)
         register_scalars(self.float32_func)
         overload(self, jit_options={"error_model": "numpy", "fastmath": KEEP_ORDER})(choose)
@@ -141,12 +147,12 @@ class Scalar:
 class CudaKernel:
     """A kernel for a graphics card: called like its sibling for the processor, it picks its own grid and block.
 
-    It starts a thread for each element of the argument named `over`, or for each of the `rows_of` one, in blocks of
-    `threads`; where neither is named, one block does everything. Kernels step by the size of the grid, so that any grid is right: the emulation, in which a
-    thread costs a quarter of a millisecond, starts only a few.
+    It starts a thread for each element of the argument named `over`, or for each row of the one named `rows_of`, in
+    blocks of `threads`; where neither is named, one block does everything. Kernels step by the size of the grid, so
+    that any grid is right: the emulation, in which a thread costs a quarter of a millisecond, starts only a few.
     """
 
-    def __init__(self, function: FunctionType, threads: int, over: str, rows_of: str) -> None:
+    def __init__(self, function: Function, threads: int, over: str, rows_of: str) -> None:
         self.py_func = function
         self.threads = threads
         self.by_row = bool(rows_of)
@@ -191,7 +197,7 @@ class CudaKernel:
 class CudaSequence:
     """An operation that takes several CUDA kernels, one after the other: plain Python that calls them."""
 
-    def __init__(self, function: FunctionType) -> None:
+    def __init__(self, function: Function) -> None:
         self.py_func = function
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
@@ -209,22 +215,27 @@ class CudaSequence:
                 value.warm()
 
 
-def kernel(function: FunctionType) -> Kernel:
+def kernel(function: Function) -> Kernel:
     """Compile `function` for the processor, when first wanted."""
     return Kernel(function)
 
 
-def scalar(function: FunctionType) -> Scalar:
+def part(function: Function) -> Kernel:
+    """Compile `function` into the kernels that call it; Python cannot."""
+    return Kernel(function, part=True)
+
+
+def scalar(function: Function) -> Scalar:
     """Compile `function` into the kernels that call it."""
     return Scalar(function)
 
 
-def cuda_kernel(threads: int, over: str = "", rows_of: str = "") -> Callable[[FunctionType], CudaKernel]:
+def cuda_kernel(threads: int, over: str = "", rows_of: str = "") -> Callable[[Function], CudaKernel]:
     """Compile the function for a graphics card, when first wanted. See CudaKernel."""
     return lambda function: CudaKernel(function, threads, over, rows_of)
 
 
-def cuda_sequence(function: FunctionType) -> CudaSequence:
+def cuda_sequence(function: Function) -> CudaSequence:
     """`function` calls CUDA kernels."""
     return CudaSequence(function)
 
@@ -252,28 +263,28 @@ def resolve(where: str) -> Kernel | CudaKernel | CudaSequence:
 # ---------------------------------------------------------------- the parts
 
 
-def argument_names(function: FunctionType) -> tuple[str, ...]:
+def argument_names(function: Function) -> tuple[str, ...]:
     return function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
-def signature(function: FunctionType) -> str:
+def signature(function: Function) -> str:
     """Numba's spelling of the annotations: (x: Matrix, y: Matrix) -> "void(float32[:, ::1], float32[:, ::1])"."""
     kinds = (TYPES[function.__annotations__[name]] for name in argument_names(function))
     return f"void({', '.join(kinds)})"
 
 
-def register_scalars(function: FunctionType) -> None:
+def register_scalars(function: Function) -> None:
     for value in used_globals(function).values():
         if isinstance(value, Scalar):
             assert value.registered
 
 
-def used_globals(function: FunctionType) -> dict[str, Any]:
+def used_globals(function: Function) -> dict[str, Any]:
     names = {line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL"}
     return {name: function.__globals__[name] for name in names if name in function.__globals__}
 
 
-def with_cuda(function: FunctionType) -> FunctionType:
+def with_cuda(function: Function) -> Function:
     """`function` with the name `cuda` bound to Numba's module and shared scalars to their versions for the card."""
     names = {name: value.cuda for name, value in used_globals(function).items() if isinstance(value, Scalar)}
     space = function.__globals__ | names | {"cuda": numba_cuda()}
@@ -294,18 +305,18 @@ def source_stamp() -> bytes:
 def numba_cuda() -> ModuleType:
     """Numba's CUDA target, real or simulated; the one place that imports it."""
     try:
-        from numba import cuda
+        return importlib.import_module("numba.cuda")
     except ImportError as error:
         message = _("Numba cannot load its CUDA target: {reason}").format(reason=error)
         raise DltutorError(message, _('Install it with: pip install "dltutor[cuda]"')) from error
-    return cuda
 
 
 def simulated() -> bool:
     """Whether CUDA kernels run in Numba's simulator."""
     import numba
 
-    return bool(numba.config.ENABLE_CUDASIM)
+    config: Any = numba.config
+    return bool(config.ENABLE_CUDASIM)
 
 
 # Small numbers for formulas: a bare 1 or 0.5 would make Numba calculate in float64. All are exact in both.

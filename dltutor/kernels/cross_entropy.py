@@ -18,17 +18,13 @@ Lesson   06-mlp
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dltutor.kernels.compile import ONE, ZERO, Labels, Matrix, Vector, cuda_kernel, kernel
+from dltutor.kernels.compile import ONE, ZERO, Labels, Matrix, Vector, cuda, cuda_kernel, kernel
 from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import BLOCK, block_sum
 from dltutor.kernels.softmax import softmax_reference
-
-if TYPE_CHECKING:
-    from numba import cuda
 
 
 def cross_entropy_reference(z: Matrix, t: Labels) -> float:

@@ -15,19 +15,14 @@ Lesson   01-linear-regression, 06-mlp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dltutor.kernels.bias import bias_backward, bias_backward_cuda, bias_forward
-from dltutor.kernels.compile import Matrix, Vector, cuda_kernel, cuda_sequence, kernel
+from dltutor.kernels.compile import Matrix, Vector, cuda, cuda_kernel, cuda_sequence, kernel
 from dltutor.kernels.matmul import (
     add_product,
     add_product_transposed,
     matmul_backward_a_cuda,
     matmul_backward_b_cuda,
 )
-
-if TYPE_CHECKING:
-    from numba import cuda
 
 
 def dense_reference(x: Matrix, w: Matrix, b: Vector) -> Matrix:
@@ -45,7 +40,7 @@ def dense_backward_reference(x: Matrix, w: Matrix, dy: Matrix) -> tuple[Matrix, 
 def dense_forward(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
     """y = x w + b"""
     bias_forward(b, y)  # y = b
-    add_product(x, w, y)  # y += x w
+    add_product(x[:, ::1], w, y)  # y += x w
 
 
 @kernel
@@ -53,7 +48,7 @@ def dense_backward(x: Matrix, w: Matrix, dy: Matrix, dx: Matrix, dw: Matrix, db:
     """Both lines of the forward pass are sums: each part gets its share."""
     # y += x w
     add_product_transposed(dy, w, dx)  # dx += dy w^T
-    add_product(x.T, dy, dw)  # dw += x^T dy
+    add_product(x.T[:, ::1], dy, dw)  # dw += x^T dy
     # y = b
     bias_backward(dy, db)  # db += sum of the rows of dy
 

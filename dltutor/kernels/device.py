@@ -1,6 +1,6 @@
 """Where the arrays live and the kernels run: the processor, a graphics card, or the emulation of one.
 
-`use` is called once, before a lab is imported; layers then ask here for arrays and operations, and labs never mention it.
+`use` is called once, before a lab is imported. Layers ask here for arrays and operations; labs never mention it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, numba_cuda, resolve
+from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, numba_cuda, resolve, simulated
 
 DEVICES = ("cpu", "cuda", "emulate")
 
@@ -126,9 +126,7 @@ def op(name: str) -> Any:
 def _start_simulator() -> None:
     if "numba" not in sys.modules:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    import numba
-
-    if not numba.config.ENABLE_CUDASIM:
+    if not simulated():
         message = _("the emulated device cannot be chosen any more: this process has loaded Numba without it")
         raise DltutorError(message, _("Set NUMBA_ENABLE_CUDASIM=1 before starting, or choose the device first."))
 

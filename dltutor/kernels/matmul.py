@@ -14,12 +14,7 @@ Lesson   06-mlp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dltutor.kernels.compile import ZERO, Matrix, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ZERO, Matrix, cuda, cuda_kernel, kernel, part
 
 
 def matmul_reference(a: Matrix, b: Matrix) -> Matrix:
@@ -50,7 +45,7 @@ def matmul_forward(a: Matrix, b: Matrix, c: Matrix) -> None:
     for n in range(c.shape[0]):
         for m in range(c.shape[1]):
             c[n, m] = 0
-    add_product(a, b, c)
+    add_product(a[:, ::1], b, c)
 
 
 @kernel
@@ -64,12 +59,16 @@ def matmul_backward_a(dc: Matrix, b: Matrix, da: Matrix) -> None:
 def matmul_backward_b(a: Matrix, dc: Matrix, db: Matrix) -> None:
     """db += a^T dc"""
     # c = a b
-    add_product(a.T, dc, db)
+    add_product(a.T[:, ::1], dc, db)
 
 
-@kernel
+@part
 def add_product(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """c += a b, in blocks of four rows by four terms; then what is left."""
+    """c += a b, in blocks of four rows by four terms; then what is left.
+
+    Callers pass a[:, ::1]: in that form a matrix and a transposed one are
+    the same to the compiler, and one piece of machine code serves both.
+    """
     N, M = c.shape
     D = b.shape[0]
     whole_n, whole_d = N - N % 4, D - D % 4
@@ -95,7 +94,7 @@ def add_product(a: Matrix, b: Matrix, c: Matrix) -> None:
                 c[n, m] += a[n, d] * b[d, m]
 
 
-@kernel
+@part
 def add_product_transposed(a: Matrix, b: Matrix, c: Matrix) -> None:
     """c += a b^T: rows times rows, one of a with four of b at a time."""
     N, D = c.shape

@@ -2,7 +2,8 @@
 
     step       v[i] <- beta v[i] + g[i];  p[i] <- p[i] - lr v[i];  g[i] <- 0
 
-Where gradients agree from step to step, steps grow up to 1 / (1 - beta) times as long; where they alternate, they cancel.
+Where gradients agree from step to step, steps grow up to 1 / (1 - beta) times as long; where they alternate, they
+cancel.
 
 Shapes   p g v any number of elements, flat. v starts as zeros.
 Dtypes   all float32 or all float64. beta from 0 up to, not including, 1.
@@ -15,12 +16,7 @@ Lesson   06-mlp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dltutor.kernels.compile import ZERO, Number, Vector, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ZERO, Number, Vector, cuda, cuda_kernel, kernel
 
 
 def momentum_reference(p: Vector, g: Vector, v: Vector, lr: float, beta: float) -> tuple[Vector, Vector]:

@@ -14,15 +14,10 @@ Lesson   01-linear-regression
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import TWO, ZERO, Vector, cuda_kernel, kernel
+from dltutor.kernels.compile import TWO, ZERO, Vector, cuda, cuda_kernel, kernel
 from dltutor.kernels.reduce import BLOCK, block_sum
-
-if TYPE_CHECKING:
-    from numba import cuda
 
 
 def mse_reference(y: Vector, t: Vector) -> float:

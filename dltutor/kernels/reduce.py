@@ -6,14 +6,9 @@ the additions is always the same, so the sum is, too, to the bit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import Number, scalar
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import Number, cuda, scalar
 
 BLOCK = 32
 

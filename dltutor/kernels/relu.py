@@ -14,14 +14,9 @@ Lesson   06-mlp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import ZERO, Vector, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ZERO, Vector, cuda, cuda_kernel, kernel
 
 
 def relu_reference(x: Vector) -> Vector:

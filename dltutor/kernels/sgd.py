@@ -15,12 +15,7 @@ Lesson   01-linear-regression
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dltutor.kernels.compile import ZERO, Number, Vector, cuda_kernel, kernel
-
-if TYPE_CHECKING:
-    from numba import cuda
+from dltutor.kernels.compile import ZERO, Number, Vector, cuda, cuda_kernel, kernel
 
 
 def sgd_reference(p: Vector, g: Vector, lr: float) -> Vector:

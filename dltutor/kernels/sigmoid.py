@@ -14,15 +14,10 @@ Lesson   02-logistic-regression
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import ONE, Number, Vector, cuda_kernel, kernel, scalar
+from dltutor.kernels.compile import ONE, Vector, cuda, cuda_kernel, kernel
 from dltutor.kernels.elementary import exp
-
-if TYPE_CHECKING:
-    from numba import cuda
 
 
 def sigmoid_reference(x: Vector) -> Vector:
@@ -34,24 +29,19 @@ def sigmoid_backward_reference(x: Vector, dy: Vector) -> Vector:
     return dy * y * (1 - y)
 
 
-@scalar
-def sigmoid(x: Number) -> Number:
-    return ONE / (ONE + exp(-x))
-
-
 # ---------------------------------------------------------------- CPU
 
 
 @kernel
 def sigmoid_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
-        y[i] = sigmoid(x[i])
+        y[i] = ONE / (ONE + exp(-x[i]))
 
 
 @kernel
 def sigmoid_backward(y: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(y.size):
-        # y[i] = sigmoid(x[i])
+        # y[i] = ONE / (ONE + exp(-x[i]))
         dx[i] += dy[i] * y[i] * (ONE - y[i])
 
 
@@ -61,11 +51,11 @@ def sigmoid_backward(y: Vector, dy: Vector, dx: Vector) -> None:
 @cuda_kernel(threads=128, over="y")
 def sigmoid_forward_cuda(x: Vector, y: Vector) -> None:
     for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
-        y[i] = sigmoid(x[i])
+        y[i] = ONE / (ONE + exp(-x[i]))
 
 
 @cuda_kernel(threads=128, over="y")
 def sigmoid_backward_cuda(y: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
-        # y[i] = sigmoid(x[i])
+        # y[i] = ONE / (ONE + exp(-x[i]))
         dx[i] += dy[i] * y[i] * (ONE - y[i])

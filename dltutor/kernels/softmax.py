@@ -16,15 +16,10 @@ Lesson   06-mlp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import ONE, ZERO, Matrix, cuda_kernel, kernel
+from dltutor.kernels.compile import ONE, ZERO, Matrix, cuda, cuda_kernel, kernel
 from dltutor.kernels.elementary import exp
-
-if TYPE_CHECKING:
-    from numba import cuda
 
 
 def softmax_reference(x: Matrix) -> Matrix:

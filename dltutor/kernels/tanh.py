@@ -14,15 +14,10 @@ Lesson   06-mlp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from dltutor.kernels.compile import ONE, Vector, cuda_kernel, kernel
+from dltutor.kernels.compile import ONE, Vector, cuda, cuda_kernel, kernel
 from dltutor.kernels.elementary import tanh
-
-if TYPE_CHECKING:
-    from numba import cuda
 
 
 def tanh_reference(x: Vector) -> Vector:

@@ -245,4 +245,10 @@ def style(fg: int, bg: int) -> Style:
 
 
 def _rich(colour: int) -> Color | None:
-    return None if colour == DEFAULT else Color.from_rgb(*rgb(colour))
+    if colour == DEFAULT:
+        return None
+    if 232 <= colour < 256:
+        # Rich divides the greys into 25 equal steps; this is the grey that it maps back to the entry.
+        level = round((colour - 231) * 255 / 25)
+        return Color.from_rgb(level, level, level)
+    return Color.from_rgb(*rgb(colour))

@@ -22,11 +22,11 @@ LINES = "*o+x#@%&$="  # a series drawn in ASCII
 _SERIES_DARK = (75, 214, 159, 196, 245, 226, 151, 165, 81, 108)
 _SERIES_LIGHT = (25, 166, 235, 244, 124, 19, 68, 93, 53, 240)
 # Dimmed, for raw values behind their average, and for an earlier run.
-_SHADE_DARK = (24, 94, 66, 88, 239, 100, 65, 90, 31, 59)
+_SHADE_DARK = (24, 94, 66, 88, 239, 100, 65, 90, 31, 241)
 _SHADE_LIGHT = (153, 216, 250, 252, 217, 147, 152, 183, 182, 251)
 # Class colours for points over a field: pale ones for its dark cells, deep ones for its bright cells.
-_PALE = (153, 222, 195, 210, 251, 228, 194, 213, 159, 188)
-_DEEP = (17, 52, 23, 88, 235, 58, 22, 53, 24, 238)
+_PALE = (153, 222, 195, 217, 251, 228, 194, 219, 159, 253)
+_DEEP = (17, 52, 23, 52, 235, 58, 22, 53, 24, 237)
 _SERIES_16_DARK = (12, 11, 14, 9, 10, 13, 15, 6, 3, 5)
 _SERIES_16_LIGHT = (4, 1, 2, 5, 6, 0, 3, 8, 12, 9)
 

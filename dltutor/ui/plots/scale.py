@@ -6,7 +6,6 @@ A range that follows the data repaints the whole plot at every step (20 times th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,19 +61,20 @@ def sticky(low: float, high: float) -> Axis:
 
 
 def sticky_log(low: float, high: float) -> Axis:
-    """A range around the positive numbers low..high that ends at 1, 2 or 5 times powers of ten; twelve decades wide."""
+    """A range around the positive numbers low..high that ends at 1, 2 or 5 times powers of ten, 12 decades at most."""
     if not (low > 0 and math.isfinite(high) and high > 0):
         return Axis(0.1, 1.0, log=True)
     high = min(max(high, 1e-290), HUGE)
-    low = min(max(low, high * 1e-12, 1e-300), high)
-    top, bottom = _one_two_five(math.log10(high), math.ceil), _one_two_five(math.log10(low), math.floor)
+    low = min(max(low, high * 1e-12), high)
+    top = next(step for step in _one_two_five(high) if step >= high * (1 - 1e-9))
+    bottom = [step for step in _one_two_five(low) if step <= low * (1 + 1e-9)][-1]
     return Axis(bottom if bottom < top else top / 10, top, log=True)
 
 
-def _one_two_five(power: float, rounded: Callable[[float], int]) -> float:
-    """10 ** power rounded up or down to the series 1, 2, 5, 10, ..., which lies nearly a third of a decade apart."""
-    third = rounded(3 * power - (1e-9 if rounded is math.ceil else -1e-9))
-    return (1, 2, 5)[third % 3] * 10.0 ** (third // 3)
+def _one_two_five(value: float) -> list[float]:
+    """The round numbers of a log axis around `value`."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return [power / 2, power, 2 * power, 5 * power, 10 * power, 20 * power]
 
 
 def round_up(value: float) -> float:

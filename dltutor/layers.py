@@ -20,6 +20,7 @@ the `forward` it belongs to, and raises DltutorError where another forward pass 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -185,7 +186,7 @@ class Tape:
 
     def __init__(self, layers: Sequence[Layer], rows: int, inputs: int, with_dx: bool) -> None:
         self.rows, self.inputs, self.with_dx = rows, inputs, with_dx
-        self.passes = 0  # forward passes since the last backward pass
+        self.latest: Array = None  # what the last forward pass returned
         self.gradients: Array = None  # every dx, one after the other; made by the first backward pass
         self.steps: list[tuple[Layer, Buffers]] = []
         width = inputs
@@ -201,7 +202,9 @@ class Tape:
         first.x, first.x_flat = x, x.reshape(x.size)
         for layer, buffers in self.steps:
             layer.run(buffers)
-        return self.buffers[-1].y
+        last = self.buffers[-1].y
+        self.latest = last.reshape(last.shape)  # a new view each time: `backward` can tell one pass from another
+        return self.latest
 
     def backward(self, dy: Array, clear: Any) -> None:
         if self.gradients is None:
@@ -252,7 +255,6 @@ class Sequential:
         Raises DltutorError where x does not fit the network.
         """
         tape = self._latest = self._tape(self._tapes, x)
-        tape.passes += 1
         return tape.forward(device.array(x))
 
     def predict(self, x: Array) -> Array:
@@ -262,11 +264,10 @@ class Sequential:
     def backward(self, dy: Array) -> Array | None:
         """Add to all gradients, given the loss's derivative by the output of the last `forward` with as many rows."""
         tape = self._tapes.get(dy.shape[0])
-        if tape is None or tape.passes > 1:
+        if tape is None or _overwritten(dy, tape.latest):
             message = _("backward for {rows} samples does not belong to the last forward pass")
-            hint = _("Call backward after the forward pass it belongs to; use net.predict(x) to look at other data.")
+            hint = _("Between forward and backward, use net.predict(x) and loss.value(y, t) to look at other data.")
             raise DltutorError(message.format(rows=dy.shape[0]), hint)
-        tape.passes = 0
         tape.backward(dy, self._clear)
         return tape.buffers[0].dx if self.input_gradient else None
 
@@ -383,6 +384,7 @@ class Loss:
         self._measure(y, t)
         self.grad = self._zeros_like(y)
         self._differentiate(y, t)
+        _remember(self.grad, y)
         return float(device.host(self._number)[0])
 
     def value(self, y: Array, t: Array) -> float:
@@ -443,6 +445,20 @@ class SoftmaxCrossEntropy(Loss):
 
     def _differentiate(self, y: Array, t: Array) -> None:
         self._backward(self._p, t, self.grad)
+
+
+_answers: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}  # gradients of losses, and the outputs they are by
+
+
+def _remember(grad: Array, y: Array) -> None:
+    place = id(grad)
+    _answers[place] = weakref.ref(grad, lambda _gone: _answers.pop(place, None)), weakref.ref(y)
+
+
+def _overwritten(grad: Array, latest: Array) -> bool:
+    """Whether a loss made `grad` from an output that is no longer the `latest` one."""
+    of_grad, of_y = _answers.get(id(grad), (None, None))
+    return of_grad is not None and of_grad() is grad and of_y is not None and of_y() is not latest
 
 
 def _kept(arrays: dict[tuple[int, ...], Array], shape: tuple[int, ...]) -> Array:

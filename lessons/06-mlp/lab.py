@@ -31,8 +31,9 @@ OPTIMIZERS = {"adam": Adam, "momentum": Momentum, "sgd": SGD}
 
 TEST_EVERY = 10  # steps
 GRID = 56  # points a side at which the plane is asked
-THUMBNAIL = 14  # the same, for the picture of one neuron
-SHOWN = 32  # images, neurons: more would be too small to see
+THUMBNAIL = 8  # the same, for the picture of one neuron
+NEURONS = 16  # drawn over the plane, of all layers together
+SHOWN = 32  # images
 BINS = 41
 
 
@@ -126,11 +127,15 @@ def boundary(net: Sequential, data: Dataset) -> Heat:
 
 
 def neurons(net: Sequential, data: Dataset, activation: str) -> Images:
-    """The output of each hidden neuron over the plane, as a thumbnail; "2.7" is neuron 7 of layer 2."""
+    """The output of each hidden neuron over the plane, as a thumbnail; "2.7" is neuron 7 of layer 2.
+
+    The first of each layer, then the second of each: where there is room for a few only, they are of all layers.
+    """
     outputs = hidden_outputs(net, grid(*frame(data), THUMBNAIL), BENDS[activation])
-    thumbnails = [h.T[: SHOWN // len(outputs)].reshape(-1, THUMBNAIL, THUMBNAIL) for h in outputs]
-    captions = tuple(f"{i}.{m}" for i, images in enumerate(thumbnails, 1) for m in range(1, len(images) + 1))
-    return Images(own_scale(np.concatenate(thumbnails)), captions, signed=True)
+    widest = max(h.shape[1] for h in outputs)
+    order = [(i, m) for m in range(widest) for i, h in enumerate(outputs) if m < h.shape[1]][:NEURONS]
+    thumbnails = np.stack([outputs[i][:, m].reshape(THUMBNAIL, THUMBNAIL) for i, m in order])
+    return Images(own_scale(thumbnails), tuple(f"{i + 1}.{m + 1}" for i, m in order), signed=True)
 
 
 def hidden_outputs(net: Sequential, x: np.ndarray, bend: Callable[[Any], Any]) -> list[np.ndarray]:

@@ -89,8 +89,10 @@ def test_the_test_loss_of_digits_stops_falling_while_the_batch_loss_goes_on():
     assert done.end("loss", 50) < 0.02 < done.end("test_loss", 5)
 
 
-def test_digits_without_a_hidden_layer_reach_about_95_of_100():
-    assert 0.93 <= run(data="digits", hidden="none").end("test_accuracy", 10) <= 0.97
+def test_digits_without_a_hidden_layer_reach_96_of_100_and_make_nearly_twice_the_mistakes():
+    lines, layers = (run(data="digits", hidden=hidden).end("test_accuracy", 10) for hidden in ("none", "auto"))
+    assert 0.945 <= lines <= 0.975
+    assert (1 - layers) < 0.75 * (1 - lines)
 
 
 def test_one_line_gets_nowhere_on_xor():
@@ -122,9 +124,9 @@ def test_two_neurons_cannot_fence_in_a_circle_and_three_can():
     assert run(data="circles", hidden="3", lr=0.02).end("test_accuracy", 10) > 0.95
 
 
-@pytest.mark.parametrize("hidden", ["8", "8-8"])
-def test_both_shapes_of_eight_arrive_on_the_spirals(hidden):
-    assert run(hidden=hidden).end("test_accuracy", 10) >= 0.9
+def test_two_layers_of_eight_do_a_little_better_than_one_on_the_spirals():
+    one, two = (run(hidden=hidden).end("test_accuracy", 10) for hidden in ("8", "8-8"))
+    assert 0.85 <= one < two
 
 
 def test_plain_gradient_descent_crawls_and_wakes_at_a_rate_of_one():
@@ -132,11 +134,21 @@ def test_plain_gradient_descent_crawls_and_wakes_at_a_rate_of_one():
     assert run(optimizer="sgd", lr=1.0).end("test_loss", 10) < 0.2
 
 
-def test_the_sigmoid_rests_the_whole_run_with_smaller_gradients_in_front():
-    done = run(activation="sigmoid")
-    assert done.end("test_loss", 10) > 0.3
-    gradients = [np.abs(g).mean() for _, value, g in done.last.net.parameters() if value.ndim == 2]
-    assert gradients[0] < gradients[-1]
+def test_the_sigmoid_rests_the_whole_run():
+    assert run(activation="sigmoid").end("test_loss", 10) > 0.29
+
+
+def test_the_sigmoid_hands_its_first_layer_a_tenth_of_the_gradient_and_tanh_does_not():
+    def share(activation: str) -> float:
+        """The first layer's gradients over the last one's, in the first 50 steps."""
+        sizes = [
+            [float(np.abs(g).mean()) for _, value, g in tick.net.parameters() if value.ndim == 2]
+            for tick in islice(ticks(activation=activation), 50)
+        ]
+        first, _, last = np.mean(sizes, axis=0)
+        return float(first / last)
+
+    assert share("sigmoid") < 0.2 and 0.4 < share("tanh") < 2.5
 
 
 def test_a_rate_of_two_is_far_too_high():
@@ -229,9 +241,10 @@ def test_the_confusion_matrix_counts_every_test_digit_once():
 def test_neurons_of_the_first_layer_have_a_straight_edge():
     """Along each row of a thumbnail tanh of a line is monotone: one edge, not two."""
     neurons = run().last.pictures()["neurons"]
-    assert neurons.captions[:2] == ("1.1", "1.2") and neurons.captions[-1] == "2.16"
-    rows = np.sign(np.diff(neurons.values[:16], axis=2).sum(axis=2))
-    assert all(abs(row.sum()) == len(row) for row in rows)
+    assert neurons.captions[:4] == ("1.1", "2.1", "1.2", "2.2")
+    for caption, thumbnail in zip(neurons.captions, neurons.values, strict=True):
+        rises = np.diff(thumbnail, axis=1) > 0
+        assert rises.all() or not rises.any() or not caption.startswith("1.")
 
 
 def test_fashion_images_train_where_they_are_found(tmp_path, monkeypatch):

@@ -195,8 +195,6 @@ class Playback:
                 return
             if not isinstance(entries[-1][1], Finished | Failed):  # cut off
                 yield Paused(self._step)
-            self._ended = True
-            self._going.clear()
             await self._going.wait()
             self._ended = False
             entries = self._entries[self._beginning :]
@@ -219,6 +217,9 @@ class Playback:
             if isinstance(event, Metrics):
                 self._step = event.first + max((column.shape[0] for column in event.columns.values()), default=1) - 1
             last = at
+            if event is entries[-1][1] and self._speed:  # now a Start can come
+                self._ended = True
+                self._going.clear()
             yield event
 
     @property

@@ -220,3 +220,24 @@ def test_where_nobody_looks_no_pictures_are_made(tiny):
 def test_the_last_pictures_come_with_the_end(tiny):
     tiny.run(steps=7)
     assert tiny.of(Frame)[-1].step == 7
+
+
+# ---------------------------------------------------------------- devices
+
+
+def test_the_emulated_card_agrees_with_the_processor(engine_with):
+    """Sums in another order: the same to about single precision, not to the bit."""
+    losses = {}
+    for device in ("cpu", "emulate"):
+        engine = engine_with().open("layered", device)
+        engine.run(steps=3)
+        assert engine.of(Started)[0].device == device
+        losses[device] = engine.metric("loss")
+    assert losses["emulate"] == pytest.approx(losses["cpu"], rel=1e-4)
+
+
+def test_a_device_that_is_not_there_says_what_to_do(engine):
+    engine.send(Open("tiny", "abacus"))
+    failed = engine.until(Failed)
+    assert "abacus" in failed.message
+    assert "emulate" in failed.hint

@@ -151,7 +151,7 @@ def _curve(area: Cells, look: Look, line: _Line, along: Axis, up: Axis, number: 
 def _stroke(area: Cells, look: Look, found: raster.Columns, number: int, colour: int) -> None:
     mask = raster.line_mask(found, area.height * raster.DOTS[look.glyphs][1])
     if look.depth == "mono" and look.glyphs != "ascii":
-        mask &= raster.dashes(number, mask.shape[1])
+        mask &= raster.dashes(number, mask.shape[1]) | (mask.sum(axis=0) > 4)  # a spike is never between dashes
     raster.stamp(area, mask, look, colour, LINES[number % len(LINES)])
 
 

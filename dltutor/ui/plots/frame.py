@@ -131,7 +131,8 @@ def _level(cells: Cells, area: Cells, look: Look, x: Axis, left: int, below: int
     for value in x.ticks(max(1, area.width // 9)):
         label = tick(value)
         at = left + 1 + column_of(x, value, area.width)
-        cells.fill(at, area.height, 1, 1, lines.notch_below, colours.dim)
+        if below == 2 or at < end:
+            cells.fill(at, area.height, 1, 1, lines.notch_below, colours.dim)
         start = min(max(at - len(label) // 2, free), cells.width - len(label))
         if free <= start and start + len(label) <= end:
             cells.text(start, row, label, colours.dim)

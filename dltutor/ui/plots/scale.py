@@ -110,11 +110,11 @@ def tick(value: float) -> str:
     size = abs(value)
     if size < 1e-12:
         return "0"
+    if 1e-3 <= size < 1e4:
+        return f"{value:.4g}"
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if limit <= size < 1e12:
             return f"{value / limit:.4g}{letter}"
-    if 1e-3 <= size < 1e3:
-        return f"{value:.4g}"
     return _scientific(value)
 
 

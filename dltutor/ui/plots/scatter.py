@@ -28,11 +28,14 @@ def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = 
     area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
     if not x.size and not picture.lines:
         centred(area, look, _("no data yet"))
+    crowd = x.size >= CROWD
+    if not crowd:
+        _lines(area, look, along, up, picture.lines, classes)
     for number in range(classes):
         chosen = label == number
-        _points(area, look, along, up, x[chosen], y[chosen], number, x.size >= CROWD)
-    for number, line in enumerate(picture.lines, classes):
-        _line(area, look, along, up, line, number)
+        _points(area, look, along, up, x[chosen], y[chosen], number, crowd)
+    if crowd:
+        _lines(area, look, along, up, picture.lines, classes)
     return cells
 
 
@@ -80,6 +83,12 @@ def _dots(area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.n
     columns, rows = cells_of(fine, along, up, x, y)
     mask[rows[rows >= 0], columns[rows >= 0]] = True
     return mask
+
+
+def _lines(area: Cells, look: Look, along: Axis, up: Axis, lines: list[Series], classes: int) -> None:
+    """Under a few points, which they would hide; over a crowd of them, which would hide the lines."""
+    for number, line in enumerate(lines, classes):
+        _line(area, look, along, up, line, number)
 
 
 def _line(area: Cells, look: Look, along: Axis, up: Axis, line: Series, number: int) -> None:

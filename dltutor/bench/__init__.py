@@ -61,3 +61,27 @@ def bench_startup() -> Measure:
     from dltutor.bench.startup import measure
 
     return measure
+
+
+@_command(
+    "wire",
+    _("Bytes and CPU of live pictures in a terminal, and of a picture from the engine."),
+    100,
+    _("Updates of each."),
+)
+def bench_wire() -> Measure:
+    from dltutor.bench.wire import measure
+
+    return measure
+
+
+@_command(
+    "latency",
+    _("How long a lesson takes to open, and a key to be seen; and the memory."),
+    60,
+    _("Keys in each condition."),
+)
+def bench_latency() -> Measure:
+    from dltutor.bench.latency import measure
+
+    return measure

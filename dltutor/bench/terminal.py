@@ -25,6 +25,7 @@ from dltutor.i18n import _
 PATIENCE = 20.0  # seconds to wait for what should be on the screen
 # A terminal of today answers these; programs write differently when it does.
 ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
+POP_KEYBOARD_MODE = b"\x1b[<u"  # pyte does not know it and would write a "u"
 # Settings of the learner's that would make one machine's numbers differ from the next one's.
 OURS = ("DLTUTOR_", "NUMBA_", "TEXTUAL", "COLUMNS", "LINES", "NO_COLOR", "COLORFGBG", "PYTHON")
 
@@ -48,15 +49,11 @@ class Screen:
         self._stream = emulator.ByteStream(self._screen)
 
     def feed(self, data: bytes) -> None:
-        self._stream.feed(data)
+        self._stream.feed(data.replace(POP_KEYBOARD_MODE, b""))
 
     @property
     def lines(self) -> list[str]:
         return list(self._screen.display)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
 
 
 class Piece(NamedTuple):
@@ -130,8 +127,20 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        for _piece in self._draw():
+        for _piece in self.draw():
             pass
+        return self._screen.lines
+
+    def draw(self) -> Iterator[Piece]:
+        """Draw what was taken, piece by piece; after each, `lines` as they were then are in `drawn`."""
+        while self._drawn < len(self.pieces):
+            piece = self.pieces[self._drawn]
+            self._drawn += 1
+            self._screen.feed(piece.data)
+            yield piece
+
+    @property
+    def drawn(self) -> list[str]:
         return self._screen.lines
 
     def until(self, seen: str | Callable[[str], object], seconds: float = PATIENCE) -> float:
@@ -139,23 +148,16 @@ class Terminal:
         end = time.perf_counter() + seconds
         holds = seen if callable(seen) else lambda screen: seen in screen
         while True:
-            for piece in self._draw():
-                if holds(self._screen.text):
+            for piece in self.draw():
+                if holds("\n".join(self.drawn)):
                     return piece.at
                 self._read(0)  # stamped now, not after all that is waiting is drawn
             if self.ended or time.perf_counter() > end:
                 raise self._never(seen)
             self._read(0.05)
 
-    def _draw(self) -> Iterator[Piece]:
-        while self._drawn < len(self.pieces):
-            piece = self.pieces[self._drawn]
-            self._drawn += 1
-            self._screen.feed(piece.data)
-            yield piece
-
     def _never(self, seen: object) -> DltutorError:
-        shown = "\n".join(line.rstrip() for line in self._screen.lines if line.strip())
+        shown = "\n".join(line.rstrip() for line in self.drawn if line.strip())
         what = seen if isinstance(seen, str) else getattr(seen, "__name__", "?")
         return DltutorError(_("never seen on the screen: {what}").format(what=what), shown)
 

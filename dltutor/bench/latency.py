@@ -1,0 +1,122 @@
+"""How long a learner waits: for the first training frame of a lesson, and for the screen to answer a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dltutor.bench.rows import Row, at_least, at_most, median, quantile, to_know
+from dltutor.bench.sitting import GAPS, Keys, Learner, resident, section, settle_in, text
+from dltutor.lesson import Heading
+
+COLD, WARM = 6.0, 1.0  # seconds to the first frame
+PAINT = 60.0  # ms, p95
+APPLICATION, ENGINE = 80.0, 300.0  # MB
+LESSON = "06-mlp"  # whose lab trains under the keys
+LONG = {"pace": 0.0, "steps": 10**9}  # as fast as it goes, and longer than anyone looks
+MOST_COLD = 12  # openings with nothing compiled, until enough keys were pressed
+SCROLL, TURN = ("\x1b[B", "\x1b[A"), ("n", "p")
+BATCH = 8  # keys between two looks at whether it still compiles
+SECONDS = 180.0  # the longest wait for a first frame
+
+
+@dataclass(frozen=True)
+class Opening:
+    seconds: float
+    named: int
+    """How many different things were said to be compiling."""
+
+
+def measure(folder: Path, runs: int) -> list[Row]:
+    """Open every lesson cold and, by turns, warm, `runs` keys in each condition."""
+    rows: list[Row] = []
+    for lesson in _lessons():
+        home = folder / lesson.id
+        settle_in(home, lesson)
+        cold = opening(home, lesson)
+        rows += _openings(lesson, cold, [opening(home, lesson) for _time in range(5)])
+    mlp = next(lesson for lesson in _lessons() if lesson.id == LESSON)
+    return [*rows, *while_training(folder / LESSON, mlp, runs), *while_compiling(folder, mlp, runs)]
+
+
+def _lessons() -> list[Heading]:
+    from dltutor.course import catalogue
+
+    return [entry.heading for entry in catalogue("en").entries if entry.heading and entry.heading.has_lab]
+
+
+# ---------------------------------------------------------------- opening
+
+
+def opening(home: Path, lesson: Heading) -> Opening:
+    """From the key that opens the lesson to the first training frame, `space` pressed as soon as the lesson is seen."""
+    with Learner(home, lesson) as learner:
+        learner.choose()
+        pressed = learner.open()
+        learner.press(" ")
+        return Opening(learner.until(learner.trains, SECONDS) - pressed, len(learner.named))
+
+
+def _openings(lesson: Heading, cold: Opening, warm: list[Opening]) -> Iterator[Row]:
+    yield at_most(f"{lesson.id}: open to first frame, cold", cold.seconds, COLD, "s")
+    yield at_least(f"{lesson.id}: kernels named meanwhile", cold.named, 1, "")
+    seconds = [opening.seconds for opening in warm]
+    yield at_most(f"{lesson.id}: open to first frame, warm, median", median(seconds), WARM, "s")
+    yield to_know(f"{lesson.id}: open to first frame, warm, worst", max(seconds), "s")
+
+
+# ---------------------------------------------------------------- keys
+
+
+def while_training(home: Path, lesson: Heading, count: int) -> list[Row]:
+    """Keys that scroll the text and turn the section while the lab trains as fast as it goes; then the memory."""
+    settle_in(home, lesson, **LONG)
+    scroll, turn = Keys(SCROLL, text), Keys(TURN, section)
+    with Learner(home, lesson) as learner:
+        learner.choose()
+        learner.open()
+        learner.press(" ")
+        learner.until(learner.trains, SECONDS)
+        scroll.press(learner, count)
+        memory = resident(learner.pid)
+        scrolled = scroll.paints(learner)
+        turn.press(learner, count)
+        turned = turn.paints(learner)
+        application = memory.pop(learner.pid)
+    return [
+        *_paints("training at max: scroll the text", scrolled),
+        *_paints("training at max: turn the section", turned),
+        at_most("application while it plots: memory", application, APPLICATION, "MB"),
+        at_most("its engine: memory", sum(memory.values()), ENGINE, "MB"),
+    ]
+
+
+def while_compiling(folder: Path, lesson: Heading, count: int) -> Iterator[Row]:
+    """Keys that scroll the text while the engine compiles; opened with nothing compiled until there are enough."""
+    seconds: list[float] = []
+    for number in range(MOST_COLD):
+        if len(seconds) < count:
+            seconds += _cold_paints(folder / f"cold-{number}", lesson)
+    yield from _paints("compiling: scroll the text", seconds)
+
+
+def _cold_paints(home: Path, lesson: Heading) -> list[float]:
+    settle_in(home, lesson)
+    scroll = Keys(SCROLL, text)
+    compiling = 0.0  # when it was last seen to
+    with Learner(home, lesson) as learner:
+        learner.choose()
+        learner.open()
+        learner.until("compiling")
+        while learner.compiles:
+            scroll.press(learner, BATCH)
+            for at in scroll.look(learner):
+                compiling = at if learner.compiles else compiling
+        return scroll.paints(learner, before=compiling - max(GAPS))
+
+
+def _paints(name: str, seconds: list[float]) -> Iterator[Row]:
+    yield to_know(f"{name}: keys", len(seconds), "")
+    yield to_know(f"{name}: p50", 1e3 * median(seconds), "ms")
+    yield at_most(f"{name}: p95", 1e3 * quantile(seconds, 0.95), PAINT, "ms")

@@ -1,0 +1,141 @@
+"""A learner at the application: chooses a lesson, opens it, trains, reads, presses keys."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dltutor.bench.terminal import Terminal, python
+from dltutor.lesson import Heading
+
+SIZE = (140, 45)  # text and lab side by side
+TRAINED = re.compile(r"▶.*?\s([\d,]+)/[\d,]+")
+COMPILING = re.compile(r"compiling \d+ of \d+: \w+")
+DRAWN = re.compile("[▀▄█\u2801-\u28ff]")
+GAPS = (0.2, 0.5)  # seconds from one key to the next: at random, so that no timer keeps pace with them
+
+
+def settle_in(home: Path, lesson: Heading, **setting: Any) -> None:
+    """A learner's folder as it is after a visit to `lesson`: the course then opens with it chosen."""
+    from dltutor.progress import Progress
+
+    with Progress.open(home) as progress:
+        progress.set_place(lesson.id, lesson.section_ids[0], 0.0, setting)
+
+
+class Learner(Terminal):
+    """The application in a terminal, with the folder `home`; use it in `with`."""
+
+    def __init__(self, home: Path, lesson: Heading) -> None:
+        super().__init__(python("-m", "dltutor", "launch"), *SIZE, {"DLTUTOR_HOME": str(home)})
+        self.lesson = lesson
+        self.named: set[str] = set()
+        """What it said while it was compiling."""
+
+    def choose(self) -> None:
+        """Wait for the course, with the lesson chosen in it."""
+        self.until(self.lesson.title)
+        self.settle()
+
+    def open(self) -> float:
+        """Open the chosen lesson; when its key was pressed."""
+        at = self.press("\r")
+        self.until(f" 1/{len(self.lesson.section_ids)} ")
+        return at
+
+    def trains(self, screen: str) -> bool:
+        """Whether a step has been taken, and a picture of it is drawn. Remembers what was said meanwhile."""
+        self.named.update(COMPILING.findall(screen))
+        found = TRAINED.search(screen)
+        return bool(found and int(found[1].replace(",", "")) >= 1 and DRAWN.search(screen))
+
+    @property
+    def compiles(self) -> bool:
+        return bool(COMPILING.search("\n".join(self.drawn)))
+
+
+# ---------------------------------------------------------------- from a key to the screen
+
+
+@dataclass
+class Keys:
+    """Two keys by turns, each of which changes what `effect` sees on the screen, as nothing else does."""
+
+    keys: tuple[str, str]
+    effect: Callable[[list[str]], object]
+    pressed: list[float] = field(default_factory=list)
+    shown: list[tuple[float, object]] = field(default_factory=list)
+
+    def press(self, learner: Learner, count: int) -> None:
+        """Press so many. What comes back is only taken, not looked at: that would hold up the next piece's time."""
+        for _key in range(count):
+            self.pressed.append(learner.press(self.keys[len(self.pressed) % 2]))
+            learner.listen(random.uniform(*GAPS))
+
+    def look(self, learner: Learner) -> Iterator[float]:
+        """Go through what came back; the time of each piece, once it is on the screen."""
+        for piece in learner.draw():
+            self.shown.append((piece.at, self.effect(learner.drawn)))
+            yield piece.at
+
+    def paints(self, learner: Learner, before: float = math.inf) -> list[float]:
+        """Seconds from each key, of those pressed `before`, to the first change; infinite where the next key came
+        sooner."""
+        for _at in self.look(learner):
+            pass
+        ends = [*self.pressed[1:], math.inf]
+        keys = [(at, end) for at, end in zip(self.pressed, ends, strict=True) if at < before]
+        return [_first_change(self.shown, at, end) - at for at, end in keys]
+
+
+def _first_change(shown: Iterable[tuple[float, object]], after: float, before: float) -> float:
+    previous: object = None
+    for at, value in shown:
+        if at >= before:
+            break
+        if at > after and value != previous:
+            return at
+        previous = value
+    return math.inf
+
+
+def section(lines: list[str]) -> object:
+    """Which section is open: the number in the first line."""
+    return re.findall(r"\s(\d+)/\d+\s", lines[0])[:1]
+
+
+def text(lines: list[str]) -> object:
+    """The lesson's text, left of the lab."""
+    return [line[: SIZE[0] // 2 - 2] for line in lines[1:-1]]
+
+
+# ---------------------------------------------------------------- memory
+
+
+def resident(group: int) -> dict[int, float]:
+    """The processes of a group, and how much of each is in memory, in MB."""
+    return dict(_linux(group) if Path("/proc/self/stat").exists() else _posix(group))
+
+
+def _linux(group: int) -> Iterable[tuple[int, float]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                status = (folder / "status").read_text()
+                yield int(folder.name), int(re.findall(r"VmRSS:\s*(\d+) kB", status)[0]) * 1024 / 1e6
+
+
+def _posix(group: int) -> Iterable[tuple[int, float]]:
+    import subprocess
+
+    told = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,rss="], capture_output=True, text=True, check=True).stdout
+    for pid, its_group, kilobytes in (map(int, line.split()) for line in told.splitlines()):
+        if its_group == group:
+            yield pid, kilobytes * 1024 / 1e6

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pyte
+import pytest
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
+from textual import _compositor
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 from textual.drivers.headless_driver import HeadlessDriver
@@ -12,10 +20,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Label, Markdown
 
-from dltutor.ui.plots import curves, demo
+from dltutor.ui.plots import curves, demo, heat
 from dltutor.ui.plots.cells import Cells
 from dltutor.ui.plots.look import Look
-from dltutor.ui.terminal import TerminalMixin
+from dltutor.ui.terminal import Difference, Line, TerminalMixin, line_of
 
 CHINESE = "# 线性回归\n\n模型 `y = wx + b`，**损失**是均方误差。\n\n" + "梯度下降一步一步地走。\n\n" * 12
 
@@ -142,7 +150,8 @@ async def _screens(kind: type[App[None]]) -> tuple[list[tuple[str, list]], int]:
             screen.resize(app.size.height, app.size.width)
             screen.erase_in_display(2)
         stream.feed(data)
-        shots.append((label, [[_seen(screen.buffer[y][x]) for x in range(screen.columns)] for y in range(screen.lines)]))
+        rows = [[_seen(screen.buffer[y][x]) for x in range(screen.columns)] for y in range(screen.lines)]
+        shots.append((label, rows))
 
     await _tour(app, shoot)
     return shots, total
@@ -161,3 +170,199 @@ async def test_the_terminal_shows_the_same_as_with_textuals_own_encoder():
                  for x, (a, b) in enumerate(zip(r, s, strict=True)) if a != b]  # fmt: skip
         assert not wrong, (label, wrong[:5])
     assert our_bytes < their_bytes / 2
+
+
+# ---------------------------------------------------------------- bytes
+
+
+async def _bytes_of(plot: Plot, steps) -> list[int]:
+    """The bytes of each update of a plot that fills the terminal."""
+
+    class Alone(TerminalMixin, App[None]):
+        def compose(self) -> ComposeResult:
+            yield plot
+
+    app = Alone(driver_class=Capture)
+    sizes = []
+    async with app.run_test(headless=False, size=(100, 30)) as pilot:
+        for step in steps:
+            plot.show(step)
+            await pilot.pause()
+            sizes.append(len(app._driver.take().encode()))
+    return sizes[1:]
+
+
+async def test_a_live_line_chart_costs_two_hundred_bytes_an_update():
+    plot = Plot()
+    plot.pictures = lambda step: demo.curves(step, seed=1)
+    sizes = await _bytes_of(plot, range(620, 680))
+    assert sorted(sizes)[len(sizes) // 2] <= 200
+    assert max(sizes) <= 4000
+
+
+async def test_an_evolving_field_with_points_costs_eight_thousand():
+    for look in (Look("true"), Look("256")):
+        plot = Plot()
+        plot.kind, plot.look, plot.pictures = heat, look, demo.heat
+        sizes = await _bytes_of(plot, range(10, 50))
+        assert sum(sizes) / len(sizes) <= 8000
+        assert max(sizes) <= 12000
+
+
+async def test_what_does_not_change_costs_nothing():
+    plot = Plot()
+    assert await _bytes_of(plot, [300, 300, 300]) == [0, 0]
+
+
+# ---------------------------------------------------------------- the encoder alone
+
+
+def line(*pieces: tuple[str, Style | None]) -> Line:
+    return line_of([Strip([Segment(text, style) for text, style in pieces])], ColorSystem.TRUECOLOR)
+
+
+def sent(*lines: Line, width: int = 40, difference: Difference | None = None) -> str:
+    """What is sent for the last of `lines`, shown one after the other on the first row."""
+    difference = difference or Difference()
+    data = ""
+    for shown in lines:
+        data = difference.encode([(0, 0, shown)], width)
+    return data
+
+
+RED = Style(color="#ff0000", bgcolor="#101010")
+BLUE = Style(color="#0000ff", bgcolor="#101010")
+
+
+def test_only_what_differs_is_sent():
+    assert sent(line(("loss 0.25", None)), line(("loss 0.24", None))) == "\x1b[1;9H4"
+    assert sent(line(("same", RED)), line(("same", RED))) == ""
+
+
+def test_a_colour_is_sent_once_for_several_runs():
+    data = sent(line(("a.........a", RED)), line(("b.........b", RED)))
+    assert data == "\x1b[1;1H\x1b[38;2;255;0;0;48;2;16;16;16mb\x1b[9Cb\x1b[m"
+
+
+def test_only_the_colour_that_changes_is_sent():
+    data = sent(line(("xxxx", None)), line(("ab", RED), ("cd", BLUE)))
+    assert data.count("48;2;16;16;16") == 1 and "\x1b[38;2;0;0;255mcd" in data
+
+
+def test_a_blank_needs_no_foreground():
+    old, new = line(("a ", RED)), line(("a", RED), (" ", BLUE))
+    assert sent(old, new) == ""
+
+
+def test_an_underlined_blank_does():
+    data = sent(line(("  ", None)), line(("  ", Style(underline=True))))
+    assert "\x1b[0;4m  " in data
+
+
+def test_attributes_are_taken_back():
+    data = sent(line(("xxx", None)), line(("a", Style(bold=True)), ("b", None)))
+    assert data == "\x1b[1;1H\x1b[0;1ma\x1b[0mb"
+
+
+def test_a_link_is_opened_and_closed():
+    style = Style(link="https://example.org")
+    data = sent(line(("xxxx", None)), line(("here", style)))
+    assert ";https://example.org\x1b\\here\x1b]8;;\x1b\\" in data
+
+
+def test_a_wide_character_is_sent_whole():
+    old, new = line(("损失ab", None)), line(("损x ab", None))
+    assert sent(old, new) == "\x1b[1;3Hx "
+    assert sent(new, old) == "\x1b[1;3H失"
+
+
+def test_text_whose_width_terminals_dispute_is_sent_as_a_whole():
+    data = sent(line(("👩‍🔬 one", None)), line(("👩‍🔬 two", None)))
+    assert "👩" in data and "two" in data
+
+
+def test_the_cursor_is_placed_anew_after_the_right_edge():
+    difference = Difference()
+    pieces = [(0, 0, line(("ab", None))), (1, 0, line(("cd", None)))]
+    assert difference.encode(pieces, 2) == "\x1b[1;1Hab\x1b[2;1Hcd"
+
+
+def test_colours_follow_the_depth_of_the_terminal():
+    strips = [Strip([Segment("x", Style(color="#ff8700"))])]
+    assert line_of(strips, ColorSystem.EIGHT_BIT).pens[0].fg == "38;5;208"
+    assert line_of(strips, ColorSystem.STANDARD).pens[0].fg in ("33", "31", "91", "93")
+
+
+def test_after_forgetting_everything_is_sent_again():
+    difference = Difference()
+    shown = line(("loss", RED))
+    sent(shown, difference=difference)
+    difference.forget()
+    assert "loss" in sent(shown, difference=difference)
+
+
+# ---------------------------------------------------------------- living with Textual
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (App, "_display"),
+        (App, "app_resume_signal"),
+        (_compositor, "CompositorUpdate"),
+        (_compositor.CompositorUpdate, "render_segments"),
+        (_compositor, "LayoutUpdate"),
+        (_compositor, "ChopsUpdate"),
+        (Strip, "render_ansi"),
+    ],
+    ids=str,
+)
+def test_textual_still_has(owner, name):
+    assert hasattr(owner, name) or name in owner.__init__.__code__.co_names
+
+
+def test_textuals_updates_still_hold_what_we_read():
+    assert list(inspect.signature(_compositor.ChopsUpdate).parameters) == ["chops", "spans", "chop_ends"]
+    assert list(inspect.signature(_compositor.LayoutUpdate).parameters) == ["strips", "region"]
+    assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
+    assert hasattr(Console(), "_color_system")
+
+
+async def test_on_a_surprise_textuals_own_encoder_takes_over(monkeypatch):
+    def surprise(*_args):
+        raise KeyError("chops")
+
+    app = Frugal(driver_class=Capture)
+    async with app.run_test(headless=False, size=(90, 30)) as pilot:
+        monkeypatch.setattr("dltutor.ui.terminal.pieces_of", surprise)
+        app._driver.take()
+        app.query_one(Plot).show(300)
+        await pilot.pause()
+        screen = pyte.Screen(90, 30)
+        pyte.Stream(screen).feed(app._driver.take())
+        assert any("━━ train" in row for row in screen.display)
+
+
+async def test_redraw_sends_the_whole_screen():
+    app = Frugal(driver_class=Capture)
+    async with app.run_test(headless=False, size=(90, 30)) as pilot:
+        app.query_one(Plot).show(300)
+        await pilot.pause()
+        app._driver.take()
+        app.redraw()
+        await pilot.pause()
+        screen = pyte.Screen(90, 30)
+        pyte.Stream(screen).feed(app._driver.take())
+        assert "palette" in screen.display[29] and any("━━ train" in row for row in screen.display)
+
+
+async def test_after_a_suspension_the_whole_screen_is_sent():
+    app = Frugal(driver_class=Capture)
+    async with app.run_test(headless=False, size=(90, 30)) as pilot:
+        await pilot.pause()
+        app._driver.take()
+        app.app_resume_signal.publish(app)
+        app.refresh(layout=True)
+        app.screen.refresh()
+        await pilot.pause()
+        assert "线" in app._driver.take()

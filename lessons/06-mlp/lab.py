@@ -187,8 +187,11 @@ def answers(net: Sequential, data: Dataset) -> Images:
 
 def first_weights(net: Sequential, data: Dataset) -> Images:
     """The weights from the pixels to each neuron of the first layer, laid out as the pixels are."""
-    weights, _gradient = parameters(net)[0]
-    return Images(weights.T[:SHOWN].reshape(-1, *shape(data)), signed=True)
+    (weights, _gradient), *rest = parameters(net)
+    templates = weights.T[:SHOWN].reshape(-1, *shape(data))
+    only_layer = len(rest) == 1  # its bias: then every neuron is a class
+    names = data.classes if only_layer else tuple(f"1.{m}" for m in range(1, len(templates) + 1))
+    return Images(templates, names, signed=True)
 
 
 def shape(data: Dataset) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -97,25 +97,15 @@ def _shares(count: int, length: int, gap: int) -> list[tuple[int, int]]:
     return [(start + gap * n, end - start) for n, (start, end) in enumerate(zip(starts, ends, strict=True))]
 
 
-def _strain(plan: list[Place]) -> float:
+def _strain(plan: Iterable[Place]) -> float:
     """How far the panels are from the best shape; the first one counts double, and wants to be the largest."""
+    plan = list(plan)
     strains = [abs(math.log(p.width / p.height / _BEST)) for p in plan]
     areas = [p.width * p.height for p in plan]
     return sum(strains) + strains[0] + 2 * max(0.0, math.log(max(areas) / areas[0]))
 
 
 if __name__ == "__main__":
-    import shutil
-    import sys
-
     from dltutor.ui.plots import demo
 
-    size = shutil.get_terminal_size((140, 42))
-    shown = [
-        ("1 boundary", demo.heat(), {}), ("2 loss", demo.curves(), {}), ("3 surface", demo.contour(), {}),
-        ("4 layers", demo.histograms(), {}), ("5 digits", demo.images(), {}), ("6 confusion", demo.confusion(), {}),
-    ]  # fmt: skip
-    depth = "16" if "--16" in sys.argv else "256" if "--256" in sys.argv else "mono" if "--mono" in sys.argv else "true"
-    glyphs = "ascii" if "--ascii" in sys.argv else "block" if "--block" in sys.argv else "braille"
-    picture, _places = board(shown, size.columns - 1, size.lines - 1, Look(depth, glyphs, "--light" not in sys.argv))
-    print(picture.ansi(), end="", flush=True)
+    demo.show_board(board)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dltutor.pictures import Confusion, Contour, Curves, Heat, Histograms, Images, Points, Scatter, Series
-from dltutor.ui.plots.look import Look
+from dltutor.ui.plots.look import Look, look_of
 
 LOOKS = {
     "true colour": Look("true", "braille"),
@@ -31,6 +31,17 @@ def show(picture: Any, draw: Callable[..., Any], say: Callable[..., str], **view
         print(draw(picture, size.columns - 1, height, look, title=name, **view).ansi())
         print()
     print(say(picture))
+
+
+def show_board(board: Callable[..., Any]) -> None:
+    """Fill the terminal with six pictures, in the look of this terminal. `--light` for a light background."""
+    size = shutil.get_terminal_size((140, 42))
+    look = look_of()
+    panels = [("1 boundary", heat()), ("2 loss", curves()), ("3 surface", contour()), ("4 layers", histograms()),
+              ("5 digits", images()), ("6 confusion", confusion())]  # fmt: skip
+    look = Look(look.depth, look.glyphs, look.dark and "--light" not in sys.argv)
+    cells, _places = board([(title, picture, {}) for title, picture in panels], size.columns - 1, size.lines - 1, look)
+    print(cells.ansi(), end="", flush=True)
 
 
 def curves(steps: int = 800, seed: int = 0) -> Curves:

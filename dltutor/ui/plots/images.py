@@ -64,8 +64,8 @@ def _grid(area: Cells, shape: tuple[int, ...], captions: bool) -> _Grid:
     grid = _fit(area, wide, math.ceil(tall / 2), caption)
     if grid.columns and grid.rows:
         return grid
-    scale = min(area.width / wide, (area.height - caption) * 2 / tall)
-    return _fit(area, max(1, int(wide * scale)), max(1, int(tall * scale / 2)), caption)
+    part = min(area.width / wide, (area.height - caption) * 2 / tall)
+    return _fit(area, max(1, int(wide * part)), max(1, int(tall * part / 2)), caption)
 
 
 def _fit(area: Cells, width: int, height: int, caption: int) -> _Grid:

@@ -1,0 +1,128 @@
+"""How loops become machine code: when they are compiled, for what, and from which sources they are kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dltutor.errors import UsageError
+from dltutor.kernels import compile as compiling
+from dltutor.kernels import device
+from dltutor.kernels.compile import CudaKernel, Kernel, resolve
+from dltutor.kernels.elementary import exp, tanh
+
+FOLDER = Path(compiling.__file__).parent
+
+
+def python(program: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, env=os.environ | environment, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_no_kernel_file_imports_numba() -> None:
+    modules = ", ".join(f"dltutor.kernels.{file.stem}" for file in FOLDER.glob("*.py") if file.stem != "__init__")
+    assert python(f"import sys, dltutor.layers, {modules}; print('numba' in sys.modules)") == "False"
+
+
+def test_warm_compiles_the_declared_types_and_nothing_else() -> None:
+    kernel = resolve("dltutor/kernels/sgd.py:sgd_step")
+    assert isinstance(kernel, Kernel)
+    assert kernel.signature == "void(float32[::1], float32[::1], float32)"
+    kernel.warm()
+    kernel.warm()
+    from numba import float32
+
+    assert (float32[::1], float32[::1], float32) in kernel.dispatcher.signatures
+
+
+def test_every_kernel_declares_its_types() -> None:
+    for file in FOLDER.glob("*.py"):
+        module = __import__(f"dltutor.kernels.{file.stem}", fromlist=["_"])
+        for value in vars(module).values():
+            if isinstance(value, Kernel | CudaKernel):
+                assert value.signature.startswith("void(float32")
+
+
+def test_resolve_finds_kernels_and_their_cuda_siblings() -> None:
+    assert resolve("dltutor/kernels/dense.py:dense_forward").__name__ == "dense_forward"
+    assert isinstance(resolve("dltutor/kernels/dense.py:dense_forward_cuda"), CudaKernel)
+    assert device.kernel("dltutor/kernels/dense.py:dense_forward").__name__ == "dense_forward"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "dltutor/kernels/dense.py:dense_sideways",
+        "dltutor/kernels/dense.py:dense_reference",
+        "dltutor/kernels/nothing.py:at_all",
+        "dltutor/data.py:load",
+        "dense_forward",
+        "",
+    ],
+)
+def test_a_kernel_that_is_not_there_is_said(where: str) -> None:
+    with pytest.raises(UsageError, match=f"no kernel {where}"):
+        resolve(where)
+
+
+def test_an_unknown_device_is_said_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="Choose one of: cpu, cuda, emulate"):
+        device.use("tpu")
+
+
+def test_a_second_process_loads_what_the_first_compiled(tmp_path: Path) -> None:
+    program = """
+from dltutor.kernels.sgd import sgd_step
+sgd_step.warm()
+print(sum(sgd_step.dispatcher.stats.cache_hits.values()))
+"""
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0"
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
+
+
+def test_a_change_in_any_kernel_s_source_compiles_again(tmp_path: Path) -> None:
+    """Numba alone would notice a change in the kernel's own file only, and dense.py's kernels stand in three."""
+    program = """
+import sys
+from dltutor.kernels import compile
+compile.source_stamp = lambda: sys.argv[1].encode() if len(sys.argv) > 1 else b"%s"
+from dltutor.kernels.clear import clear
+clear.warm()
+print(sum(clear.dispatcher.stats.cache_hits.values()))
+"""
+    assert python(program % "first", NUMBA_CACHE_DIR=str(tmp_path)) == "0"
+    assert python(program % "first", NUMBA_CACHE_DIR=str(tmp_path)) == "1"
+    assert python(program % "second", NUMBA_CACHE_DIR=str(tmp_path)) == "0"
+
+
+def test_kernels_work_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    """No folder can be made inside a file, whoever asks."""
+    (tmp_path / "file").write_text("")
+    program = """
+import numba.core.caching as caching
+for name in ("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator"):
+    getattr(caching, name).from_function = classmethod(lambda cls, function, file: None)
+import numpy as np
+from dltutor.kernels.clear import clear
+x = np.ones(3, np.float32)
+clear.warm()
+clear(x)
+print(x.sum())
+"""
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path / "file" / "folder")) == "0.0"
+
+
+def test_shared_formulas_agree_with_the_library_in_plain_python() -> None:
+    """As the emulated device calls them."""
+    assert exp(1000.0) == np.inf
+    assert exp(0.0) == 1
+    assert tanh(0.5) == pytest.approx(np.tanh(0.5))

@@ -166,7 +166,7 @@ def frame(data: Dataset) -> tuple[Interval, Interval]:
 
 def grid(x: Interval, y: Interval, side: int) -> np.ndarray:
     """side * side points over the rectangle as rows (x1, x2), the top row of the picture first."""
-    x1, x2 = np.meshgrid(np.linspace(*x, side), np.linspace(*reversed(y), side))
+    x1, x2 = np.meshgrid(np.linspace(*x, side), np.linspace(y[1], y[0], side))
     return np.stack([x1.ravel(), x2.ravel()], axis=1).astype(np.float32)
 
 

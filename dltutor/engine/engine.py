@@ -153,7 +153,8 @@ class Engine:
     def advance(self) -> None:
         failure = self.run.advance()
         if failure:
-            self.send(self.run.metrics())  # no pictures: of bad numbers, a lab may not be able to draw any
+            with contextlib.suppress(Exception):  # of bad numbers, a lab may not be able to draw all pictures
+                self.flush()
             self.rest()
             self.send(failure)
         elif self.run.done:

@@ -67,12 +67,13 @@ class Run:
         return bad
 
     def _bad_number(self, name: str, value: float) -> Failed:
-        tensor = next((label for label, values in self._tensors() if not np.isfinite(values).all()), "")
-        message = _("{name} became {value} at step {step}").format(name=name, value=value, step=self.step)
-        if tensor:
-            message += _("; the first bad tensor is {tensor}").format(tensor=tensor)
+        born = next((label for label, values in self._tensors() if not np.isfinite(values).all()), "")
+        tensor = born or _("{name} itself: everything before it is still finite").format(name=name)
+        message = _("{name} became {value} at step {step}; the first bad tensor is {tensor}").format(
+            name=name, value=value, step=self.step, tensor=tensor
+        )
         hint = _("The steps were too large: lower the learning rate and rewind.")
-        return Failed(message, hint, step=self.step, tensor=tensor)
+        return Failed(message, hint, step=self.step, tensor=born or name)
 
     def _tensors(self):
         return self.tick.net.tensors() if self.tick.net else ()

@@ -19,6 +19,7 @@ from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.progress import Progress
+from dltutor.ui import chinese
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.home import Home
 from dltutor.ui.terminal import TerminalMixin
@@ -53,6 +54,8 @@ class Tutor(TerminalMixin, App[None]):
         self._first_lesson = lesson
         self._notice = ""  # the last thing said of the progress file
         self._play = play
+        self.play_speed = 1.0  # 0: all at once
+        chinese.break_lines()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = LIGHT.name if progress.preference("theme") == LIGHT.name else DARK.name
@@ -72,7 +75,7 @@ class Tutor(TerminalMixin, App[None]):
         from dltutor.link import EngineLink, Playback
 
         path = self._play
-        return (lambda: Playback(path)) if path else EngineLink
+        return (lambda: Playback(path, self.play_speed)) if path else EngineLink
 
     def keep_run(self, state: RunState) -> None:
         self.runs.append(state)

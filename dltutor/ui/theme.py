@@ -36,6 +36,8 @@ def _variables(ink: dict[str, str]) -> dict[str, str]:
         "raised": ink["raised"],
         "blue": ink["blue"],
         "orange": ink["orange"],
+        "red": ink["red"],
+        "green": ink["green"],
         "text": ink["text"],
         "text-muted": ink["muted"],
         "text-disabled": ink["faint"],

@@ -81,7 +81,7 @@ class Ask(Dialog):
     """A typed answer. `parse` turns it into a value, or raises a DltutorError that is shown under it."""
 
     DEFAULT_CSS = """
-    Ask #wrong { color: $error; height: auto; }
+    Ask #wrong { color: $red; height: auto; }
     Ask Input { margin: 1 0; background: $raised; }
     """
     BINDINGS = [bind("escape", "close", "close", "close this and go back")]

@@ -69,7 +69,7 @@ class Home(Screen):
 
     def _title(self) -> Text:
         words = _("learn deep learning from the inside")
-        return Text.assemble(("dltutor", f"bold {self.app.ink('primary')}"), "  ", (words, self.app.ink("muted")))
+        return Text.assemble(("dltutor", f"bold {self.app.ink('blue')}"), "  ", (words, self.app.ink("muted")))
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -89,7 +89,7 @@ class Home(Screen):
         for part, title, entries in self.course.parts():
             found = [entry for entry in entries if entry.matches(self._wanted)]
             if found:
-                heading = Text(_("Part {n}  {title}").format(n=part, title=title), f"bold {self.app.ink('primary')}")
+                heading = Text(_("Part {n}  {title}").format(n=part, title=title), f"bold {self.app.ink('blue')}")
                 options += [Option("", disabled=True)] if options else []
                 options.append(Option(heading, disabled=True))
                 options += [Option(self._row(entry), id=entry.id) for entry in found]
@@ -108,7 +108,7 @@ class Home(Screen):
     def _bar(self, entry: Entry) -> Text:
         """A dash a section, the completed ones in colour."""
         done = self.app.progress.completed(entry.id)
-        marks = [("━", self.app.ink("success" if id in done else "faint")) for id in entry.section_ids]
+        marks = [("━", self.app.ink("green" if id in done else "faint")) for id in entry.section_ids]
         return Text.assemble(*marks)
 
     def _is_done(self, lesson: str) -> bool:
@@ -135,9 +135,9 @@ class Home(Screen):
 
     def _about(self, entry: Entry) -> Text:
         if entry.problem:
-            return Text.assemble((f"{entry.id}\n", f"bold {self.app.ink('error')}"), entry.problem)
-        text = Text.assemble((f"{entry.title}\n", f"bold {self.app.ink('primary')}"), f"{entry.question}\n\n")
-        text.append(self._next_step(entry), self.app.ink("accent"))
+            return Text.assemble((f"{entry.id}\n", f"bold {self.app.ink('red')}"), entry.problem)
+        text = Text.assemble((f"{entry.title}\n", f"bold {self.app.ink('blue')}"), f"{entry.question}\n\n")
+        text.append(self._next_step(entry), self.app.ink("orange"))
         missing = [name for name in entry.requires if not self._is_done(name)]
         if missing:
             text.append("\n" + _("Builds on {lessons}.").format(lessons=", ".join(missing)), self.app.ink("muted"))

@@ -102,9 +102,9 @@ class LessonScreen(Screen):
         done = self.app.progress.completed(self.lesson.id)
         dots = "".join("━" if section.id in done else "─" for section in self.lesson.sections)
         top = Text.assemble(
-            (self.lesson.title, f"bold {self.app.ink('primary')}"), "  ",
+            (self.lesson.title, f"bold {self.app.ink('blue')}"), "  ",
             (f"{index + 1}/{total} ", self.app.ink("muted")),
-            (dots[:index], self.app.ink("success")), ("◆", self.app.ink("accent")),
+            (dots[:index], self.app.ink("green")), ("◆", self.app.ink("orange")),
             (dots[index + 1 :], self.app.ink("muted")),
             no_wrap=True,
         )  # fmt: skip

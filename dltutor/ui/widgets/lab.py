@@ -49,7 +49,7 @@ class Lab(Vertical):
     Lab { padding: 0; }
     Lab > #status { height: 1; padding: 0 1; color: $text; }
     Lab > Board { height: 1fr; }
-    Lab > #fault { height: auto; max-height: 60%; border: round $error; border-title-color: $error; padding: 0 1;
+    Lab > #fault { height: auto; max-height: 60%; border: round $red; border-title-color: $red; padding: 0 1;
         display: none; overflow-y: auto; }
     Lab > #setting { height: 1; padding: 0 1; color: $muted; }
     Lab > Knobs { display: none; border-top: solid $faint; }

@@ -50,8 +50,8 @@ def inline(tex: str) -> str:
 def code_theme(ink: Callable[[str], str]) -> ANSISyntaxTheme:
     """Few colours, all of the theme's own."""
     names = {
-        Token: "text", Comment: "muted", String: "success", String.Doc: "muted", Number: "accent", Keyword: "primary",
-        Operator: "text", Name.Decorator: "muted", Name.Function: "primary", Name.Builtin: "text",
+        Token: "text", Comment: "muted", String: "green", String.Doc: "muted", Number: "orange", Keyword: "blue",
+        Operator: "text", Name.Decorator: "muted", Name.Function: "blue", Name.Builtin: "text",
     }  # fmt: skip
     return ANSISyntaxTheme({token: Style(color=ink(name)) for token, name in names.items()})
 

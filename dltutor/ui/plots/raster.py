@@ -67,8 +67,8 @@ class Columns:
 
     def placed(self, on: Axis) -> Columns:
         """The same as places on a linear axis."""
-        parts = (on.place(part) for part in (self.low, self.high, self.first, self.last, self.mean))
-        return Columns(*parts, broken=self.broken)
+        low, high, first, last, mean = map(on.place, (self.low, self.high, self.first, self.last, self.mean))
+        return Columns(low, high, first, last, mean, self.broken)
 
 
 def columns(x: np.ndarray, y: np.ndarray, over: Axis, count: int) -> Columns:
@@ -76,7 +76,8 @@ def columns(x: np.ndarray, y: np.ndarray, over: Axis, count: int) -> Columns:
     edges = np.searchsorted(x, over.low + np.arange(count + 1) * ((over.high - over.low) / count))
     edges[-1] = np.searchsorted(x, over.high, side="right")
     held = np.flatnonzero(edges[1:] > edges[:-1])
-    out = Columns(*(np.full(count, np.nan) for _ in range(5)), broken=np.zeros(count, bool))
+    low, high, first, last, mean = np.full((5, count), np.nan)
+    out = Columns(low, high, first, last, mean, np.zeros(count, bool))
     if held.size:
         _reduce(out, held, edges[held], edges[held + 1], y[: edges[-1]])
     return out
@@ -106,8 +107,8 @@ def line_mask(line: Columns, rows: int) -> np.ndarray:
     at = np.flatnonzero(~np.isnan(line.low))
     if not (at.size and rows):
         return mask
-    down = (_row(part[at], rows) for part in (line.high, line.low, line.first, line.last))
-    top, bottom, cols = _joined(at, *down, broken=line.broken)
+    high, low, first, last = (_row(part[at], rows) for part in (line.high, line.low, line.first, line.last))
+    top, bottom, cols = _joined(at, high, low, first, last, line.broken)
     top = np.clip(np.rint(top), 0, rows).astype(np.int32)
     bottom = np.clip(np.rint(bottom), -1, rows - 1).astype(np.int32)
     ruler = np.arange(rows, dtype=np.int32)[:, None]

@@ -41,7 +41,9 @@ def binary_cross_entropy_backward_reference(z: Vector, t: Vector) -> Vector:
 
 
 @kernel
-def binary_cross_entropy_forward(z: Vector, t: Vector, loss: Vector) -> None:
+def binary_cross_entropy_forward(
+    z: Vector, t: Vector, loss: Vector
+) -> None:  # fmt: skip
     total = ZERO
     for i in range(z.size):
         positive = z[i] if z[i] > ZERO else ZERO
@@ -61,7 +63,9 @@ def binary_cross_entropy_backward(z: Vector, t: Vector, dz: Vector) -> None:
 
 
 @cuda_kernel(threads=BLOCK)
-def binary_cross_entropy_forward_cuda(z: Vector, t: Vector, loss: Vector) -> None:
+def binary_cross_entropy_forward_cuda(
+    z: Vector, t: Vector, loss: Vector
+) -> None:  # fmt: skip
     """One block: each thread adds up a share, then all shares are added."""
     n = z.size
     total = ZERO
@@ -74,7 +78,9 @@ def binary_cross_entropy_forward_cuda(z: Vector, t: Vector, loss: Vector) -> Non
 
 
 @cuda_kernel(threads=128, over="z")
-def binary_cross_entropy_backward_cuda(z: Vector, t: Vector, dz: Vector) -> None:
+def binary_cross_entropy_backward_cuda(
+    z: Vector, t: Vector, dz: Vector
+) -> None:  # fmt: skip
     n = z.size
     for i in range(cuda.grid(1), n, cuda.gridsize(1)):
         # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n

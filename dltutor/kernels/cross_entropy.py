@@ -41,7 +41,9 @@ def cross_entropy_backward_reference(z: Matrix, t: Labels) -> Matrix:
 
 
 @kernel
-def cross_entropy_forward(z: Matrix, t: Labels, p: Matrix, loss: Vector) -> None:
+def cross_entropy_forward(
+    z: Matrix, t: Labels, p: Matrix, loss: Vector
+) -> None:  # fmt: skip
     N, C = z.shape
     surprise = ZERO
     for n in range(N):
@@ -73,8 +75,10 @@ def cross_entropy_backward(p: Matrix, t: Labels, dz: Matrix) -> None:
 
 
 @cuda_kernel(threads=BLOCK)
-def cross_entropy_forward_cuda(z: Matrix, t: Labels, p: Matrix, loss: Vector) -> None:
-    """One block; each thread takes every 32nd row, then all shares are added."""
+def cross_entropy_forward_cuda(
+    z: Matrix, t: Labels, p: Matrix, loss: Vector
+) -> None:  # fmt: skip
+    """One block; each thread takes every 32nd row. Then all are added."""
     N, C = z.shape
     surprise = ZERO
     for n in range(cuda.grid(1), N, BLOCK):

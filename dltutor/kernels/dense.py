@@ -38,18 +38,21 @@ def dense_backward_reference(x: Matrix, w: Matrix, dy: Matrix) -> tuple[Matrix, 
 
 @kernel
 def dense_forward(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
-    """y = x w + b"""
+    """y = x w + b. ([:, ::1] is the same x: see add_product.)"""
     bias_forward(b, y)  # y = b
     add_product(x[:, ::1], w, y)  # y += x w
 
 
 @kernel
-def dense_backward(x: Matrix, w: Matrix, dy: Matrix, dx: Matrix, dw: Matrix, db: Vector) -> None:
-    """Both lines of the forward pass are sums: each part gets its share."""
-    # y += x w
+def dense_backward(
+    x: Matrix, w: Matrix, dy: Matrix,
+    dx: Matrix, dw: Matrix, db: Vector,
+) -> None:  # fmt: skip
+    """The forward pass, undone from its last line to its first."""
+    # add_product(x, w, y): y += x w
     add_product_transposed(dy, w, dx)  # dx += dy w^T
     add_product(x.T[:, ::1], dy, dw)  # dw += x^T dy
-    # y = b
+    # bias_forward(b, y): y = b
     bias_backward(dy, db)  # db += sum of the rows of dy
 
 
@@ -70,7 +73,10 @@ def dense_forward_cuda(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
 
 
 @cuda_sequence
-def dense_backward_cuda(x: Matrix, w: Matrix, dy: Matrix, dx: Matrix, dw: Matrix, db: Vector) -> None:
+def dense_backward_cuda(
+    x: Matrix, w: Matrix, dy: Matrix,
+    dx: Matrix, dw: Matrix, db: Vector,
+) -> None:  # fmt: skip
     """Three results of three shapes: three kernels."""
     matmul_backward_a_cuda(dy, w, dx)
     matmul_backward_b_cuda(x, dy, dw)

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from dltutor.kernels.compile import HALF, INFINITY, ONE, TWO, scalar
+from dltutor.kernels.compile import HALF, INFINITY, ONE, TWO, Number, scalar
 
 PER_LN2 = np.float32(1 / math.log(2))
 LN2_HIGH = np.float32(0.693359375)  # ln 2 in two parts: k times the first is exact
@@ -30,28 +30,29 @@ T3, T5, T7, T9 = (np.float32(t) for t in (-1 / 3, 2 / 15, -17 / 315, 62 / 2835))
 
 
 @scalar
-def exp(x):
+def exp(x: Number) -> Number:
     """e to the x; where Python would raise OverflowError, infinity."""
     return INFINITY if x > 709 else math.exp(x)
 
 
 @exp.float32
-def _exp_float32(x):
+def _exp_float32(x: Number) -> Number:
     inside = min(max(x, LOWEST), HIGHEST)
     k = np.floor(inside * PER_LN2 + HALF)
     r = inside - k * LN2_HIGH - k * LN2_LOW
-    power = ONE + r * (ONE + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
+    tail = E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))
+    power = ONE + r * (ONE + r * tail)
     two_to_k = np.int32((k + BIAS) * MANTISSA).view(np.float32)
     return power * two_to_k if x == x else x
 
 
 @scalar
-def tanh(x):
+def tanh(x: Number) -> Number:
     return math.tanh(x)
 
 
 @tanh.float32
-def _tanh_float32(x):
+def _tanh_float32(x: Number) -> Number:
     s = x * x
     near = x + x * s * (T3 + s * (T5 + s * (T7 + s * T9)))
     far = ONE - TWO / (exp(TWO * x) + ONE)

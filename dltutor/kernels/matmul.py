@@ -30,7 +30,7 @@ def matmul_backward_reference(a: Matrix, b: Matrix, dc: Matrix) -> tuple[Matrix,
 
 @kernel
 def matmul_simple(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """The definition, as three loops: right, and some fifty times slower than the one below."""
+    """The definition, as three loops: right, and slow."""
     for n in range(a.shape[0]):
         for m in range(b.shape[1]):
             total = ZERO
@@ -124,7 +124,10 @@ def add_product_transposed(a: Matrix, b: Matrix, c: Matrix) -> None:
 
 @cuda_kernel(threads=128, over="c")
 def matmul_forward_cuda(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """One thread makes one number of c; neighbours stand in one row, so that they read b side by side."""
+    """One thread makes one number of c.
+
+    Neighbours stand in one row of c, so they read b side by side.
+    """
     N, M = c.shape
     D = a.shape[1]
     for i in range(cuda.grid(1), N * M, cuda.gridsize(1)):

@@ -28,7 +28,9 @@ def momentum_reference(p: Vector, g: Vector, v: Vector, lr: float, beta: float) 
 
 
 @kernel
-def momentum_step(p: Vector, g: Vector, v: Vector, lr: Number, beta: Number) -> None:
+def momentum_step(
+    p: Vector, g: Vector, v: Vector, lr: Number, beta: Number
+) -> None:  # fmt: skip
     for i in range(p.size):
         v[i] = beta * v[i] + g[i]
         p[i] -= lr * v[i]
@@ -39,7 +41,9 @@ def momentum_step(p: Vector, g: Vector, v: Vector, lr: Number, beta: Number) -> 
 
 
 @cuda_kernel(threads=128, over="p")
-def momentum_step_cuda(p: Vector, g: Vector, v: Vector, lr: Number, beta: Number) -> None:
+def momentum_step_cuda(
+    p: Vector, g: Vector, v: Vector, lr: Number, beta: Number
+) -> None:  # fmt: skip
     for i in range(cuda.grid(1), p.size, cuda.gridsize(1)):
         v[i] = beta * v[i] + g[i]
         p[i] -= lr * v[i]

@@ -33,7 +33,8 @@ def relu_backward_reference(x: Vector, dy: Vector) -> Vector:
 @kernel
 def relu_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
-        y[i] = ZERO if x[i] <= ZERO else x[i]  # asked this way round, NaN stays NaN
+        # asked this way round, NaN stays NaN
+        y[i] = ZERO if x[i] <= ZERO else x[i]
 
 
 @kernel

@@ -1,14 +1,15 @@
-"""What a lab yields: one Tick a step, between looking at the loss and learning from it.
+"""What a lab yields: one Tick a step, when all there is to see of the step is there and nothing is changed yet.
 
     def lab(knobs, rng):                            # top to bottom: data, model, loop
         ...
         while True:
             x, t = data.batch(knobs.batch, rng)
-            yield Tick(loss=loss(net.forward(x), t), net=net, pictures=lambda: {...})
+            value = loss(net.forward(x), t)
             net.backward(loss.grad)
-            sgd(net, knobs.lr)
+            yield Tick(loss=value, net=net, pictures=lambda: {...})
+            optimiser.step(knobs.lr)                # read each step: a live knob needs no restart
 
-Tick number n (counted from 0) shows the model after n updates; number 0 is the untrained one.
+Tick number n (counted from 0) shows the model after n updates, with the gradients of the next; number 0 is untrained.
 """
 
 from __future__ import annotations

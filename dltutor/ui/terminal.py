@@ -1,27 +1,31 @@
-"""Fewer bytes to the terminal: send only cells that changed. The one adapter that touches Textual's private names.
+"""Few bytes to the terminal, and one frame at a time. The one adapter that touches Textual's private names.
 
 Textual repaints a dirty region from the widget's left edge on, with a full colour prefix and a reset around every
 piece: a live loss curve costs 537 bytes an update, a whole widget 10,000. This mixin keeps a model of what the
 terminal shows, sends the difference, and carries colours from one piece to the next: about 100 bytes.
 
-Private names used (textual 8.2, each held by a test): App._display; from textual._compositor CompositorUpdate,
-LayoutUpdate (strips, region), ChopsUpdate (chops, chop_ends, spans), render_segments(console); Console._color_system.
-On anything unexpected the update goes to Textual's own encoder, and the model starts anew.
+Private names used (textual 8.2, each held by a test): App._display, App._driver; from textual._compositor
+CompositorUpdate (render_segments), LayoutUpdate (strips, region), ChopsUpdate (chops, chop_ends, spans);
+Console._color_system. On anything unexpected the update goes to Textual's own encoder, and the model starts anew.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.cells import get_character_cell_size
 from rich.color import ColorSystem
 from rich.style import Style
+from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
+
+from dltutor.ui.pacer import Pacer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -165,9 +169,7 @@ def changes(old: Line, new: Line) -> list[tuple[int, int]]:
     if old.fragile or new.fragile:
         return [(0, len(new))]
     differ = [
-        i
-        for i, (a, b, p, q) in enumerate(zip(old.text, new.text, old.pens, new.pens, strict=True))
-        if a != b or p != q
+        i for i, (a, b, p, q) in enumerate(zip(old.text, new.text, old.pens, new.pens, strict=True)) if a != b or p != q
     ]
     runs: list[tuple[int, int]] = []
     for i in differ:
@@ -290,13 +292,40 @@ class _Encoded(CompositorUpdate):
 
 
 class TerminalMixin(_Base):
-    """Mix in before App. `redraw` sends everything anew when something else wrote on the terminal."""
+    """Mix in before App. `redraw` sends everything anew when something else wrote on the terminal.
+
+    What draws by itself (live plots) asks `may_draw` before, and says `frame_drawn` after.
+    """
 
     _difference: Difference | None = None
     _difference_size: Any = None
+    _frame_drawn = False
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        return Pacer()
+
+    def may_draw(self) -> bool:
+        """Whether the terminal has shown the last frame."""
+        return self.pacer.may_draw()
+
+    def frame_drawn(self) -> None:
+        """A frame is on its way: after it the terminal is asked whether it has arrived."""
+        self._frame_drawn = self.pacer.is_useful and self._answers()
+
+    def _answers(self) -> bool:
+        return os.name == "posix" and not (self.is_headless or self.is_web or self.is_inline)
+
+    def on_cursor_position(self, _event: events.CursorPosition) -> None:
+        self.pacer.answered()
 
     def _display(self, screen: Any, renderable: Any) -> None:
         super()._display(screen, self._encoded(renderable))
+        if self._frame_drawn and renderable is not None and self._driver is not None:
+            self._frame_drawn = False
+            self._driver.write(Pacer.QUESTION)
+            self._driver.flush()
+            self.pacer.asked()
 
     def _encoded(self, renderable: Any) -> Any:
         if self._difference is None:

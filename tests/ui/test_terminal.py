@@ -10,7 +10,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from textual import _compositor
+from textual import _compositor, events
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 from textual.drivers.headless_driver import HeadlessDriver
@@ -20,6 +20,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Label, Markdown
 
+from dltutor.ui.pacer import Pacer
 from dltutor.ui.plots import curves, demo, heat
 from dltutor.ui.plots.cells import Cells
 from dltutor.ui.plots.look import Look
@@ -309,6 +310,7 @@ def test_after_forgetting_everything_is_sent_again():
     [
         (App, "_display"),
         (App, "app_resume_signal"),
+        (App, "_driver"),
         (_compositor, "CompositorUpdate"),
         (_compositor.CompositorUpdate, "render_segments"),
         (_compositor, "LayoutUpdate"),
@@ -366,3 +368,30 @@ async def test_after_a_suspension_the_whole_screen_is_sent():
         app.screen.refresh()
         await pilot.pause()
         assert "线" in app._driver.take()
+
+
+# ---------------------------------------------------------------- one frame in flight
+
+
+async def test_the_terminal_is_asked_after_the_frame_and_its_answer_heard():
+    app = Frugal(driver_class=Capture)
+    async with app.run_test(headless=False, size=(90, 30)) as pilot:
+        await pilot.pause()
+        app._driver.take()
+        app.query_one(Plot).show(300)
+        app.frame_drawn()
+        await pilot.pause()
+        data = app._driver.take()
+        assert data.endswith(Pacer.QUESTION) and "train" in data and not app.may_draw()
+        app.post_message(events.CursorPosition(0, 0))
+        await pilot.pause()
+        assert app.may_draw()
+
+
+async def test_nobody_is_asked_without_a_terminal():
+    app = Frugal()
+    async with app.run_test() as pilot:
+        app.frame_drawn()
+        app.query_one(Plot).show(300)
+        await pilot.pause()
+        assert app.may_draw()

@@ -20,7 +20,7 @@ LOOKS = [
     Look("256", "block"), Look("16", "block"), Look("16", "ascii", dark=False), Look("mono", "braille"),
     Look("mono", "ascii"),
 ]  # fmt: skip
-SIZES = [(0, 0), (1, 1), (2, 1), (1, 9), (3, 2), (5, 3), (13, 5), (24, 7), (40, 14), (80, 20)]
+SIZES = [(0, 0), (1, 1), (1, 9), (5, 3), (13, 5), (24, 7), (60, 14)]
 
 PICTURES = {
     "curves": demo.curves(),

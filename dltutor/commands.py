@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,10 +226,8 @@ def import_progress(file: Path) -> None:
 
 
 def _read(file: Path) -> str:
-    if str(file) == "-":
-        return click.get_text_stream("stdin", "utf-8").read()
     try:
-        return file.read_text(encoding="utf-8")
+        return sys.stdin.buffer.read().decode() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else _("this is no text")
         message = _("cannot read {file}: {error}").format(file=file, error=reason)
@@ -258,7 +257,7 @@ def _known(lesson: str) -> str:
 
 
 def _agreed(question: str) -> bool:
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise UsageError(_("there is nobody to ask: {question}").format(question=question), _("Add --yes."))
     return click.confirm(question)
 

@@ -226,8 +226,10 @@ def progress_file() -> Iterator[Finding]:
     try:
         with Progress.open() as progress:
             runs = i18n.plural("{n} run", "{n} runs", len(progress.runs()))
-            message, _dot, mend = progress.notice.partition("\n")
-            yield Finding("progress", f"{progress.path}  {runs}", message, mend)
+            elsewhere = _("export DLTUTOR_HOME=FOLDER   with a folder that you can write to")
+            copy = _("dltutor progress import FILE   with an export, if you have one")
+            mend = elsewhere if progress.in_memory else copy if progress.notice else ""
+            yield Finding("progress", f"{progress.path}  {runs}", progress.notice, mend)
     except DltutorError as error:
         yield Finding("progress", "", error.message, error.hint)
 

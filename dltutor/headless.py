@@ -143,6 +143,8 @@ class Session:
         """Ask the engine to end the run; returns when it will not."""
         if self.state.started:
             await self._link.send(wire.Stop())
+            await asyncio.sleep(PATIENCE / 4)
+            print(_("waiting for this step to end; Ctrl-C again does not wait"), file=sys.stderr)
             await asyncio.sleep(PATIENCE)
 
 

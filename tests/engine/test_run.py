@@ -46,10 +46,10 @@ def test_any_kind_of_number_arrives_to_the_bit(value):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_bad_number_stops_the_run_even_without_a_network_to_blame(value):
+def test_a_bad_number_with_nothing_bad_before_it_is_itself_to_blame(value):
     failed = run_of(Tick(loss=value)).advance()
     assert isinstance(failed, Failed)
-    assert (failed.step, failed.tensor) == (0, "")
+    assert (failed.step, failed.tensor) == (0, "loss")
 
 
 def test_the_last_good_values_are_those_of_the_end():

@@ -48,15 +48,16 @@ def binary_cross_entropy_forward(
     for i in range(z.size):
         positive = z[i] if z[i] > ZERO else ZERO
         total += positive - z[i] * t[i] + math.log1p(exp(-abs(z[i])))
-    loss[0] = total / max(z.size, 1)
+    loss[0] = total / np.float32(max(z.size, 1))
 
 
 @kernel
 def binary_cross_entropy_backward(z: Vector, t: Vector, dz: Vector) -> None:
+    n = np.float32(z.size)
     for i in range(z.size):
         # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n
         p = ONE / (ONE + exp(-z[i]))
-        dz[i] += (p - t[i]) / z.size
+        dz[i] += (p - t[i]) / n
 
 
 # ---------------------------------------------------------------- CUDA
@@ -74,15 +75,15 @@ def binary_cross_entropy_forward_cuda(
         total += positive - z[i] * t[i] + math.log1p(exp(-abs(z[i])))
     total = block_sum(total)
     if cuda.threadIdx.x == 0:
-        loss[0] = total / max(n, 1)
+        loss[0] = total / np.float32(max(n, 1))
 
 
 @cuda_kernel(threads=128, over="z")
 def binary_cross_entropy_backward_cuda(
     z: Vector, t: Vector, dz: Vector
 ) -> None:  # fmt: skip
-    n = z.size
-    for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+    n = np.float32(z.size)
+    for i in range(cuda.grid(1), z.size, cuda.gridsize(1)):
         # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n
         p = ONE / (ONE + exp(-z[i]))
         dz[i] += (p - t[i]) / n

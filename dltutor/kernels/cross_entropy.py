@@ -58,7 +58,7 @@ def cross_entropy_forward(
         for c in range(C):
             p[n, c] *= scale
         surprise += math.log(total) - (z[n, t[n]] - top)
-    loss[0] = surprise / max(N, 1)
+    loss[0] = surprise / np.float32(max(N, 1))
 
 
 @kernel
@@ -68,7 +68,7 @@ def cross_entropy_backward(p: Matrix, t: Labels, dz: Matrix) -> None:
         for c in range(C):
             # surprise += log(total) - (z[n, t[n]] - top), then / N
             truth = ONE if c == t[n] else ZERO
-            dz[n, c] += (p[n, c] - truth) / N
+            dz[n, c] += (p[n, c] - truth) / np.float32(N)
 
 
 # ---------------------------------------------------------------- CUDA
@@ -95,7 +95,7 @@ def cross_entropy_forward_cuda(
         surprise += math.log(total) - (z[n, t[n]] - top)
     surprise = block_sum(surprise)
     if cuda.threadIdx.x == 0:
-        loss[0] = surprise / max(N, 1)
+        loss[0] = surprise / np.float32(max(N, 1))
 
 
 @cuda_kernel(threads=128, over="dz")
@@ -105,4 +105,4 @@ def cross_entropy_backward_cuda(p: Matrix, t: Labels, dz: Matrix) -> None:
         n, c = i // C, i % C
         # surprise += log(total) - (z[n, t[n]] - top), then / N
         truth = ONE if c == t[n] else ZERO
-        dz[n, c] += (p[n, c] - truth) / N
+        dz[n, c] += (p[n, c] - truth) / np.float32(N)

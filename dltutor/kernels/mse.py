@@ -37,14 +37,15 @@ def mse_forward(y: Vector, t: Vector, loss: Vector) -> None:
     for i in range(y.size):
         error = y[i] - t[i]
         total += error * error
-    loss[0] = total / max(y.size, 1)
+    loss[0] = total / np.float32(max(y.size, 1))
 
 
 @kernel
 def mse_backward(y: Vector, t: Vector, dy: Vector) -> None:
+    n = np.float32(y.size)
     for i in range(y.size):
         # total += (y[i] - t[i]) * (y[i] - t[i]), then / n
-        dy[i] += TWO * (y[i] - t[i]) / y.size
+        dy[i] += TWO * (y[i] - t[i]) / n
 
 
 # ---------------------------------------------------------------- CUDA
@@ -60,12 +61,12 @@ def mse_forward_cuda(y: Vector, t: Vector, loss: Vector) -> None:
         total += error * error
     total = block_sum(total)
     if cuda.threadIdx.x == 0:
-        loss[0] = total / max(n, 1)
+        loss[0] = total / np.float32(max(n, 1))
 
 
 @cuda_kernel(threads=128, over="y")
 def mse_backward_cuda(y: Vector, t: Vector, dy: Vector) -> None:
-    n = y.size
-    for i in range(cuda.grid(1), n, cuda.gridsize(1)):
+    n = np.float32(y.size)
+    for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
         # total += (y[i] - t[i]) * (y[i] - t[i]), then / n
         dy[i] += TWO * (y[i] - t[i]) / n

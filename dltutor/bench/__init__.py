@@ -85,3 +85,10 @@ def bench_latency() -> Measure:
     from dltutor.bench.latency import measure
 
     return measure
+
+
+@_command("learning", _("How many steps and seconds the labs take to learn what they should."), 3, _("Seeds of each."))
+def bench_learning() -> Measure:
+    from dltutor.bench.learning import measure
+
+    return measure

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dltutor.bench.processes import resident
 from dltutor.bench.rows import Row, at_least, at_most, median, quantile, to_know
-from dltutor.bench.sitting import GAPS, Keys, Learner, resident, section, settle_in, text
+from dltutor.bench.sitting import GAPS, Keys, Learner, section, settle_in, text
 from dltutor.lesson import Heading
 
 COLD, WARM = 6.0, 1.0  # seconds to the first frame
@@ -80,13 +81,13 @@ def while_training(home: Path, lesson: Heading, count: int) -> list[Row]:
         learner.until(learner.trains, SECONDS)
         scroll.press(learner, count)
         memory = resident(learner.pid)
-        scrolled = scroll.paints(learner)
+        scroll.look(learner)
         turn.press(learner, count)
-        turned = turn.paints(learner)
+        turn.look(learner)
         application = memory.pop(learner.pid)
     return [
-        *_paints("training at max: scroll the text", scrolled),
-        *_paints("training at max: turn the section", turned),
+        *_paints("training at max: scroll the text", scroll.answers()),
+        *_paints("training at max: turn the section", turn.answers()),
         at_most("application while it plots: memory", application, APPLICATION, "MB"),
         at_most("its engine: memory", sum(memory.values()), ENGINE, "MB"),
     ]
@@ -111,9 +112,8 @@ def _cold_paints(home: Path, lesson: Heading) -> list[float]:
         learner.until("compiling")
         while learner.compiles:
             scroll.press(learner, BATCH)
-            for at in scroll.look(learner):
-                compiling = at if learner.compiles else compiling
-        return scroll.paints(learner, before=compiling - max(GAPS))
+            compiling = max([compiling, *scroll.look(learner)])
+        return scroll.answers(before=compiling - max(GAPS))
 
 
 def _paints(name: str, seconds: list[float]) -> Iterator[Row]:

@@ -40,7 +40,7 @@ def to_know(name: str, measured: float, unit: str) -> Row:
 
 def _rounded(value: float) -> float:
     """Three digits say all that a measurement knows."""
-    return float(f"{value:.3g}") if abs(value) < 1000 else round(value)
+    return float(f"{value:.3g}") if abs(value) < 1000 or not math.isfinite(value) else round(value)
 
 
 def median(values: Sequence[float]) -> float:

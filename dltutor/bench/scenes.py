@@ -137,7 +137,7 @@ def alone(picture: Callable[[int], Picture]) -> Panels:
 SCENES = {
     "line 2x1,000": Scene(alone(lambda n: curves(n, 1_000)), (100, 30), (120, 40)),
     "line 2x100,000": Scene(alone(lambda n: curves(n, 100_000)), (100, 30), (120, 40)),
-    "heat 64x64": Scene(alone(heat), (71, 35), (120, 40)),
+    "heat 64x64": Scene(alone(heat), (71, 34), (120, 40)),
     "scatter over heat": Scene(alone(boundary), (71, 35), (120, 40)),
     "board 200x60": Scene(six, (200, 60), (200, 60)),
     "board 120x40": Scene(six, (120, 40), (120, 40)),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,17 +77,17 @@ class Keys:
             self.pressed.append(learner.press(self.keys[len(self.pressed) % 2]))
             learner.listen(random.uniform(*GAPS))
 
-    def look(self, learner: Learner) -> Iterator[float]:
-        """Go through what came back; the time of each piece, once it is on the screen."""
-        for piece in learner.draw():
-            self.shown.append((piece.at, self.effect(learner.drawn)))
-            yield piece.at
+    def look(self, learner: Learner) -> list[float]:
+        """Go through what came back; when the lab was seen to compile."""
+        compiling = []
+        for at, _data in learner.draw():
+            self.shown.append((at, self.effect(learner.drawn)))
+            compiling += [at] * learner.compiles
+        return compiling
 
-    def paints(self, learner: Learner, before: float = math.inf) -> list[float]:
+    def answers(self, before: float = math.inf) -> list[float]:
         """Seconds from each key, of those pressed `before`, to the first change; infinite where the next key came
         sooner."""
-        for _at in self.look(learner):
-            pass
         ends = [*self.pressed[1:], math.inf]
         keys = [(at, end) for at, end in zip(self.pressed, ends, strict=True) if at < before]
         return [_first_change(self.shown, at, end) - at for at, end in keys]
@@ -113,29 +112,3 @@ def section(lines: list[str]) -> object:
 def text(lines: list[str]) -> object:
     """The lesson's text, left of the lab."""
     return [line[: SIZE[0] // 2 - 2] for line in lines[1:-1]]
-
-
-# ---------------------------------------------------------------- memory
-
-
-def resident(group: int) -> dict[int, float]:
-    """The processes of a group, and how much of each is in memory, in MB."""
-    return dict(_linux(group) if Path("/proc/self/stat").exists() else _posix(group))
-
-
-def _linux(group: int) -> Iterable[tuple[int, float]]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # ended meanwhile
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                status = (folder / "status").read_text()
-                yield int(folder.name), int(re.findall(r"VmRSS:\s*(\d+) kB", status)[0]) * 1024 / 1e6
-
-
-def _posix(group: int) -> Iterable[tuple[int, float]]:
-    import subprocess
-
-    told = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,rss="], capture_output=True, text=True, check=True).stdout
-    for pid, its_group, kilobytes in (map(int, line.split()) for line in told.splitlines()):
-        if its_group == group:
-            yield pid, kilobytes * 1024 / 1e6

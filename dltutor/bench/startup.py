@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
+from dltutor.bench.speed import hello_script
 from dltutor.bench.terminal import Terminal, python
 
 SIZE = (80, 24)
@@ -43,8 +43,7 @@ def first_paint(command: list[str], text: str, environment: dict[str, str]) -> f
 
 
 def _scripts(folder: Path) -> tuple[list[str], list[str]]:
-    shutil.copy(Path(__file__).with_name("hello.py"), folder / "hello_textual.py")
-    (folder / "hello").write_text(SCRIPT.format(module="hello_textual"))
+    (folder / "hello").write_text(SCRIPT.format(module=hello_script(folder).stem))
     (folder / "launch").write_text(SCRIPT.format(module="dltutor.cli"))
     return python(str(folder / "hello")), python(str(folder / "launch"), "launch")
 

@@ -10,15 +10,15 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import struct
 import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from dltutor.bench import processes
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
@@ -76,6 +76,8 @@ class Terminal:
         self.columns, self.rows = columns, rows
         self.pieces: list[Piece] = []
         self.ended = False
+        self.cpu = 0.0
+        """Seconds that the program has used, once it is closed."""
         self._screen = Screen(columns, rows)
         self._drawn = 0  # pieces that are on the screen
         variables = environment_of(environment or {})
@@ -84,7 +86,7 @@ class Terminal:
         if self.pid == 0:
             _become(command, variables, columns, rows)
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_fault: object) -> None:
@@ -166,21 +168,11 @@ class Terminal:
     def close(self) -> None:
         """End the program, and all it has started: it leads a session and a process group of its own."""
         if self.pid:
-            with _gone():
-                os.killpg(self.pid, signal.SIGKILL)
+            processes.end(self.pid)
             os.close(self._fd)
-            os.waitpid(self.pid, 0)
+            used = os.wait4(self.pid, 0)[2]
+            self.cpu = used.ru_utime + used.ru_stime
             self.pid, self.ended = 0, True
-
-
-class _gone:
-    """What cannot be signalled any more has ended already."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> bool:
-        return kind is not None and issubclass(kind, (ProcessLookupError, PermissionError))
 
 
 def _become(command: Sequence[str], variables: dict[str, str], columns: int, rows: int) -> None:

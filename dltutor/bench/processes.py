@@ -1,0 +1,49 @@
+"""The processes that a program and all it has started run in, and their memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+PATIENCE = 5.0  # seconds for what was killed to end
+
+
+def resident(group: int) -> dict[int, float]:
+    """The living processes of a group, and how much of each is in memory, in MB."""
+    return dict(_linux(group) if Path("/proc/self/stat").exists() else _posix(group))
+
+
+def end(group: int) -> None:
+    """Kill all processes of a group, and wait until none of them lives."""
+    patience = time.monotonic() + PATIENCE
+    with suppress(ProcessLookupError, PermissionError):  # macOS forbids what Linux does not find
+        os.killpg(group, signal.SIGKILL)
+    while resident(group) and time.monotonic() < patience:
+        time.sleep(0.002)
+
+
+def _linux(group: int) -> Iterator[tuple[int, float]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[2]) == group:
+                yield from _memory(int(folder.name), (folder / "status").read_text())
+
+
+def _memory(pid: int, status: str) -> Iterator[tuple[int, float]]:
+    found = re.search(r"VmRSS:\s*(\d+) kB", status)
+    if found:  # the dead have none
+        yield pid, int(found[1]) * 1024 / 1e6
+
+
+def _posix(group: int) -> Iterator[tuple[int, float]]:
+    command = ["ps", "-A", "-o", "pid=,pgid=,rss="]
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        pid, its_group, kilobytes = map(int, line.split())
+        if its_group == group and kilobytes:
+            yield pid, kilobytes * 1024 / 1e6

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dltutor.ui.plots.cells import Cells
 
 LINES = 20  # of progress, where the output is no terminal
-PATIENCE = 1.0  # seconds after which a line says what is being compiled
+PATIENCE = 2.0  # seconds after which a line says what is being compiled
 
 
 def view_for(output: str, chosen: Chosen, recording: bool) -> View:
@@ -157,14 +157,16 @@ def ending(state: RunState) -> str:
 # ---------------------------------------------------------------- the pictures
 
 
-def panels(lesson: Heading, state: RunState) -> list[tuple[PanelSpec, Picture | None]]:
-    """Every picture of the lesson, as far as it has arrived."""
-    return [(spec, picture(lesson, state, spec)) for spec in lesson.pictures]
+def panels(lesson: Heading, state: RunState) -> list[tuple[PanelSpec, Picture]]:
+    """Every picture of the lesson that this run has."""
+    pictures = [(spec, picture(lesson, state, spec)) for spec in lesson.pictures]
+    return [(spec, shown) for spec, shown in pictures if shown is not None]
 
 
 def picture(lesson: Heading, state: RunState, spec: PanelSpec) -> Picture | None:
     if spec.curves:
-        return state.curves(spec.curves, lesson.metric, spec.log)
+        curves = state.curves(spec.curves, lesson.metric, spec.log)
+        return curves if curves.series else None
     return state.pictures.get(spec.name)
 
 
@@ -172,7 +174,7 @@ def sentences(lesson: Heading, state: RunState) -> list[str]:
     """What the pictures show, in words."""
     from dltutor.ui.plots.board import say
 
-    return [f"{spec.title}: {say(shown)}" for spec, shown in panels(lesson, state) if shown is not None]
+    return [f"{spec.title}: {say(shown)}" for spec, shown in panels(lesson, state)]
 
 
 def draw(lesson: Heading, state: RunState, width: int, height: int) -> Cells:
@@ -233,7 +235,7 @@ class LivePlot:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.segment import Segment
 
-        if self._state.started:
+        if self._state.values_of:
             cells = draw(self._lesson, self._state, options.max_width, max(8, console.height - 3))
             for y in range(cells.height):
                 yield from cells.segments(y)

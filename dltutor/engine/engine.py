@@ -13,19 +13,19 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from dltutor import wire
-from dltutor.course import catalogue
+from dltutor.course import built_in, catalogue
 from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
-from dltutor.lesson import Lesson
+from dltutor.lesson import Heading, load_front_matter
 
 
 class Engine:
     def __init__(self, inbox: SimpleQueue[wire.Command], send: Callable[[wire.Event], None]) -> None:
         self.inbox = inbox
         self.send = send
-        self.lesson: Lesson | None = None
+        self.lesson: Heading | None = None
         self.device = "cpu"
         self.lab: Lab | None = None
         self.start: wire.Start | None = None  # of the last run, with its live knobs as they are now
@@ -93,7 +93,7 @@ class Engine:
     def open(self, command: wire.Open) -> None:
         began = time.monotonic()
         self.lab = self.run = None
-        self.lesson = catalogue(current()).find(command.lesson).load()
+        self.lesson = heading(command.lesson)
         self.device = command.device
         device.use(command.device)
         ours = [name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")]  # others come with the lab
@@ -208,7 +208,16 @@ def trace(error: BaseException) -> str:
     return "".join(traceback.format_exception(error.with_traceback(place)))
 
 
-def load_lab(lesson: Lesson) -> Lab:
+def heading(lesson: str) -> Heading:
+    """What the front matter says; its text is none of the engine's business. A built-in lesson is found at once."""
+    folder = built_in() / lesson
+    if lesson and (folder / "lesson.md").is_file():
+        return load_front_matter(folder, current())
+    entry = catalogue(current()).find(lesson)
+    return entry.heading or entry.load()
+
+
+def load_lab(lesson: Heading) -> Lab:
     """The function `lab` of the lesson's lab.py."""
     path = lesson.folder / "lab.py"
     if not lesson.has_lab:

@@ -13,6 +13,7 @@ from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import ASCII_MARKS, LINES, MARKS, palette
 from dltutor.ui.plots.scale import Axis, axis, short
 
+FEW = 30  # so many points may hide parts of a line; more of them would hide the line
 CROWD = 300  # from so many points on each is a dot rather than a glyph
 
 
@@ -28,13 +29,13 @@ def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = 
     area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
     if not x.size and not picture.lines:
         centred(area, look, _("no data yet"))
-    crowd = x.size >= CROWD
-    if not crowd:
+    few = x.size < FEW
+    if few:
         _lines(area, look, along, up, picture.lines, classes)
     for number in range(classes):
         chosen = label == number
-        _points(area, look, along, up, x[chosen], y[chosen], number, crowd)
-    if crowd:
+        _points(area, look, along, up, x[chosen], y[chosen], number, x.size >= CROWD)
+    if not few:
         _lines(area, look, along, up, picture.lines, classes)
     return cells
 
@@ -86,7 +87,7 @@ def _dots(area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.n
 
 
 def _lines(area: Cells, look: Look, along: Axis, up: Axis, lines: list[Series], classes: int) -> None:
-    """Under a few points, which they would hide; over a crowd of them, which would hide the lines."""
+    """Each in the colour after those of the classes."""
     for number, line in enumerate(lines, classes):
         _line(area, look, along, up, line, number)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -29,6 +30,9 @@ from dltutor.ui.widgets.key_bar import bind
 if TYPE_CHECKING:  # not needed for the first paint
     from dltutor.link import EngineLink, Playback
     from dltutor.ui.run_state import RunState
+
+
+HUNG_UP = 128 + signal.SIGHUP  # exit code
 
 
 class Tutor(TerminalMixin, App[None]):
@@ -109,19 +113,25 @@ class Tutor(TerminalMixin, App[None]):
         return Home()
 
     def on_mount(self) -> None:
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread, or not this system
-                self._loop_signal(number)
+        with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread, or not this system
+            self._hear_signals()
         with self.writing():
             pass  # only to say what there is to say of the file
         if self._first_lesson:
             self.open_lesson(self._first_lesson)
 
-    def _loop_signal(self, number: int) -> None:
-        """A closed terminal or a polite end: keep everything, then go."""
+    def _hear_signals(self) -> None:
+        """A polite end, and a terminal that is gone: either way everything is kept."""
         import asyncio
 
-        asyncio.get_running_loop().add_signal_handler(number, lambda: self.run_worker(self.action_leave_app()))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: self.run_worker(self.action_leave_app()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self.run_worker(self._hang_up()))
+
+    async def _hang_up(self) -> None:
+        """Nobody is there to restore a terminal for, and writing to it would block for ever."""
+        await self._close_screens()
+        os._exit(HUNG_UP)
 
     def open_lesson(self, name: str) -> None:
         try:
@@ -143,10 +153,13 @@ class Tutor(TerminalMixin, App[None]):
         self.push_screen(Message(title, text))
 
     async def action_leave_app(self) -> None:
+        await self._close_screens()
+        self.exit()
+
+    async def _close_screens(self) -> None:
         for screen in self.screen_stack:
             if hasattr(screen, "close"):
                 await screen.close()
-        self.exit()
 
     # ------------------------------------------------------------ keys of everywhere
 

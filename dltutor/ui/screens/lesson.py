@@ -229,9 +229,6 @@ class LessonScreen(Screen):
     def on_lab_changed(self) -> None:
         self.save()
 
-    def on_lab_ended(self, message: Lab.Ended) -> None:
-        self.app.keep_run(message.state)
-
     async def action_leave(self) -> None:
         await self.close()
         self.app.leave_lesson()

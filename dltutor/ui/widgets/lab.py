@@ -61,13 +61,6 @@ class Lab(Vertical):
     """
     can_focus = True
 
-    class Ended(Message):
-        """A run is over, or was given up for another; worth keeping."""
-
-        def __init__(self, state: RunState) -> None:
-            super().__init__()
-            self.state = state
-
     class Changed(Message):
         """The learner turned a knob, drew a seed or changed the speed."""
 
@@ -158,9 +151,9 @@ class Lab(Vertical):
             self.show_status()
 
     def keep(self) -> None:
-        """Let the present run be kept, once."""
+        """Keep the present run, once; at once, as the terminal may be gone."""
         if not self._kept and self.state.started and self.state.step > 0:
-            self.post_message(self.Ended(self.state))
+            self.app.keep_run(self.state)
         self._kept = True
 
     def speak(self, lesson: Lesson) -> None:

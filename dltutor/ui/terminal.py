@@ -45,6 +45,7 @@ class Pen(NamedTuple):
     link: str = ""
 
 
+_SYSTEMS = {"true": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": ColorSystem.STANDARD}
 _PLAIN = Pen()
 _UNKNOWN = Pen("unknown")  # of a cell whose content on the terminal is not known: equal to no other
 _ANY_FG = ""  # a blank shows no foreground: whatever is set may stay
@@ -294,6 +295,8 @@ class _Encoded(CompositorUpdate):
 class TerminalMixin(_Base):
     """Mix in before App. `redraw` sends everything anew when something else wrote on the terminal.
 
+    Where the application has a `plot_look`, all its colours follow that depth.
+
     What draws by itself (live plots) asks `may_draw` before, and says `frame_drawn` after.
     """
 
@@ -331,6 +334,7 @@ class TerminalMixin(_Base):
         if self._difference is None:
             self._difference = Difference()
             self.app_resume_signal.subscribe(self, self._forget)
+            self._follow_look()
         if self._difference_size != self.size or not isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
             self._difference_size = self.size
             if renderable is not None:
@@ -338,6 +342,12 @@ class TerminalMixin(_Base):
         if isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
             return _Encoded(renderable, self._difference, self.size.width)
         return renderable
+
+    def _follow_look(self) -> None:
+        """Where our look knows the terminal better than Rich does, Rich's rounding would tint the plots' colours."""
+        look = getattr(self, "plot_look", None)
+        if look is not None and look.depth in _SYSTEMS:
+            self.console._color_system = _SYSTEMS[look.depth]
 
     def _forget(self, _app: object = None) -> None:
         if self._difference is not None:

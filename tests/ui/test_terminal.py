@@ -345,6 +345,19 @@ async def test_on_a_surprise_textuals_own_encoder_takes_over(monkeypatch):
         assert any("━━ train" in row for row in screen.display)
 
 
+@pytest.mark.parametrize(("depth", "codes"), [("true", "38;2;95;175;255"), ("256", "38;5;75"), ("16", "3")])
+async def test_the_colours_follow_the_look_of_the_application(depth, codes):
+    app = Frugal(driver_class=Capture)
+    app.plot_look = Look(depth)
+    async with app.run_test(headless=False, size=(90, 30)) as pilot:
+        app.query_one(Plot).look = Look(depth)
+        app.query_one(Plot).show(300)
+        await pilot.pause()
+        data = app._driver.take()
+        assert codes in data
+        assert ("38;2" in data) == (depth == "true") and (depth != "16" or "38;5" not in data)
+
+
 async def test_redraw_sends_the_whole_screen():
     app = Frugal(driver_class=Capture)
     async with app.run_test(headless=False, size=(90, 30)) as pilot:

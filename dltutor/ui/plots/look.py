@@ -41,13 +41,16 @@ def _depth(env: Mapping[str, str]) -> str:
     term = env.get("TERM", "").lower()
     if env.get("NO_COLOR") or term == "dumb":
         return "mono"
-    return _depth_by_name(term, env.get("COLORTERM", "").lower())
-
-
-def _depth_by_name(term: str, colorterm: str) -> str:
-    if colorterm in ("truecolor", "24bit") or term.endswith("-direct") or any(name in term for name in _TRUE_COLOUR):
+    if _draws_true_colour(env, term):
         return "true"
     return "256" if "256color" in term else "16"
+
+
+def _draws_true_colour(env: Mapping[str, str], term: str) -> bool:
+    if env.get("COLORTERM", "").lower() in ("truecolor", "24bit") or env.get("WT_SESSION"):
+        return True
+    names = (term, env.get("TERM_PROGRAM", "").lower())
+    return term.endswith("-direct") or any(known in name for known in _TRUE_COLOUR for name in names)
 
 
 def _glyphs(env: Mapping[str, str], encoding: str) -> str:

@@ -20,6 +20,9 @@ UTF8 = {"LANG": "en_US.UTF-8"}
         ({"TERM": "foot-extra"}, "true"),
         ({"TERM": "xterm-ghostty"}, "true"),
         ({"TERM": "xterm-direct"}, "true"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, "true"),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "Apple_Terminal"}, "256"),
+        ({"TERM": "xterm-256color", "WT_SESSION": "1"}, "true"),  # Windows Terminal
         ({"TERM": "xterm"}, "16"),
         ({"TERM": "linux"}, "16"),
         ({}, "16"),

@@ -206,10 +206,10 @@ class Tape:
         self.latest = last.reshape(last.shape)  # a new view each time: `backward` can tell one pass from another
         return self.latest
 
-    def backward(self, dy: Array, clear: Any) -> None:
+    def backward(self, dy: Array) -> None:
         if self.gradients is None:
             self._make_gradients()
-        clear(self.gradients)
+        device.clear(self.gradients)
         last = self.buffers[-1]
         last.dy, last.dy_flat = dy, dy.reshape(dy.size)
         for layer, buffers in reversed(self.steps):
@@ -244,7 +244,6 @@ class Sequential:
         self.input_gradient = input_gradient
         self.inputs = self._check_widths()
         self.values, self.gradients = self._make_parameters(rng or np.random.default_rng(0))
-        self._clear = device.op("clear")
         self._tapes: dict[int, Tape] = {}
         self._side_tapes: dict[int, Tape] = {}
         self._latest: Tape | None = None
@@ -268,7 +267,7 @@ class Sequential:
             message = _("backward for {rows} samples does not belong to the last forward pass")
             hint = _("Between forward and backward, use net.predict(x) and loss.value(y, t) to look at other data.")
             raise DltutorError(message.format(rows=dy.shape[0]), hint)
-        tape.backward(dy, self._clear)
+        tape.backward(dy)
         return tape.buffers[0].dx if self.input_gradient else None
 
     def parameters(self) -> list[Parameter]:
@@ -372,7 +371,6 @@ class Loss:
         self._number = device.empty((1,))
         self._forward = device.op(f"{self.operation}_forward")
         self._backward = device.op(f"{self.operation}_backward")
-        self._clear = device.op("clear")
 
     def __call__(self, y: Array, t: Array) -> float:
         """The loss of y against the targets t, and in `grad` its derivative by y.
@@ -405,7 +403,7 @@ class Loss:
 
     def _zeros_like(self, y: Array) -> Array:
         grad = _kept(self._grads, y.shape)
-        self._clear(grad.reshape(grad.size))
+        device.clear(grad.reshape(grad.size))
         return grad
 
 

@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 
-from dltutor.kernels.compile import ONE, ZERO, Vector, cuda, cuda_kernel, kernel
+from dltutor.kernels.compile import ONE, ZERO, Number, Vector, cuda, cuda_kernel, kernel, scalar
 from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import BLOCK, block_sum
 from dltutor.kernels.sigmoid import sigmoid_reference
@@ -37,6 +37,13 @@ def binary_cross_entropy_backward_reference(z: Vector, t: Vector) -> Vector:
     return (sigmoid_reference(z) - t) / max(z.size, 1)
 
 
+@scalar
+def surprise(z: Number, t: Number) -> Number:
+    """-t log p - (1 - t) log(1 - p) with p = sigmoid(z)"""
+    positive = z if z > ZERO else ZERO
+    return positive - z * t + math.log1p(exp(-abs(z)))
+
+
 # ---------------------------------------------------------------- CPU
 
 
@@ -46,8 +53,7 @@ def binary_cross_entropy_forward(
 ) -> None:  # fmt: skip
     total = ZERO
     for i in range(z.size):
-        positive = z[i] if z[i] > ZERO else ZERO
-        total += positive - z[i] * t[i] + math.log1p(exp(-abs(z[i])))
+        total += surprise(z[i], t[i])
     loss[0] = total / np.float32(max(z.size, 1))
 
 
@@ -55,7 +61,7 @@ def binary_cross_entropy_forward(
 def binary_cross_entropy_backward(z: Vector, t: Vector, dz: Vector) -> None:
     n = np.float32(z.size)
     for i in range(z.size):
-        # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n
+        # total += surprise(z[i], t[i]), then / n
         p = ONE / (ONE + exp(-z[i]))
         dz[i] += (p - t[i]) / n
 
@@ -71,8 +77,7 @@ def binary_cross_entropy_forward_cuda(
     n = z.size
     total = ZERO
     for i in range(cuda.grid(1), n, BLOCK):
-        positive = z[i] if z[i] > ZERO else ZERO
-        total += positive - z[i] * t[i] + math.log1p(exp(-abs(z[i])))
+        total += surprise(z[i], t[i])
     total = block_sum(total)
     if cuda.threadIdx.x == 0:
         loss[0] = total / np.float32(max(n, 1))
@@ -84,6 +89,6 @@ def binary_cross_entropy_backward_cuda(
 ) -> None:  # fmt: skip
     n = np.float32(z.size)
     for i in range(cuda.grid(1), z.size, cuda.gridsize(1)):
-        # total += -t[i] * log(p) - (1 - t[i]) * log(1 - p), then / n
+        # total += surprise(z[i], t[i]), then / n
         p = ONE / (ONE + exp(-z[i]))
         dz[i] += (p - t[i]) / n

@@ -1,4 +1,4 @@
-"""Set every number to zero.
+"""Set every number to zero: for a graphics card only, since NumPy does it on the processor.
 
     forward    x[i] = 0
 
@@ -12,13 +12,7 @@ Lesson   06-mlp (gradients are added to, so they have to start from zero)
 
 from __future__ import annotations
 
-from dltutor.kernels.compile import ZERO, Vector, cuda, cuda_kernel, kernel
-
-
-@kernel
-def clear(x: Vector) -> None:
-    for i in range(x.size):
-        x[i] = ZERO
+from dltutor.kernels.compile import ZERO, Vector, cuda, cuda_kernel
 
 
 @cuda_kernel(threads=128, over="x")

@@ -13,6 +13,7 @@ import numpy as np
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
+from dltutor.kernels.clear import clear_cuda
 from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, numba_cuda, resolve, simulated
 
 DEVICES = ("cpu", "cuda", "emulate")
@@ -37,6 +38,9 @@ class Cpu:
     def host(self, array: Any) -> Any:
         """`array` itself, no copy."""
         return array
+
+    def clear(self, array: Any) -> None:
+        array.fill(0)
 
     def callable(self, kernel: Any) -> Any:
         """Numba's dispatcher, called without a detour through Python."""
@@ -65,6 +69,9 @@ class Cuda:
     def host(self, array: Any) -> Any:
         """A copy of `array` in main memory."""
         return array if isinstance(array, np.ndarray) else array.copy_to_host()
+
+    def clear(self, array: Any) -> None:
+        clear_cuda(array)
 
     def callable(self, kernel: Any) -> Any:
         return kernel
@@ -112,6 +119,11 @@ def host(array: Any) -> Any:
     return _current.host(array)
 
 
+def clear(array: Any) -> None:
+    """Set a flat array to zero."""
+    _current.clear(array)
+
+
 def kernel(where: str) -> Kernel | CudaKernel | CudaSequence:
     """The kernel that a lesson names, "dltutor/kernels/dense.py:dense_forward", in its version for this device."""
     return resolve(where if where.endswith(_current.suffix) else where + _current.suffix)
@@ -119,7 +131,7 @@ def kernel(where: str) -> Kernel | CudaKernel | CudaSequence:
 
 def op(name: str) -> Any:
     """What to call for "dense_forward" on this device. The file is named like the operation."""
-    operation = name.rpartition("_")[0] or name
+    operation, _slash, _way = name.rpartition("_")
     return _current.callable(kernel(f"dltutor/kernels/{operation}.py:{name}"))
 
 

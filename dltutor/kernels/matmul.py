@@ -96,27 +96,14 @@ def add_product(a: Matrix, b: Matrix, c: Matrix) -> None:
 
 @part
 def add_product_transposed(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """c += a b^T: rows times rows, one of a with four of b at a time."""
+    """c += a b^T: rows times rows, which memory already has side by side."""
     N, D = c.shape
-    M = b.shape[1]
-    whole = D - D % 4
-    for d in range(0, whole, 4):
-        d1, d2, d3 = d + 1, d + 2, d + 3
-        for n in range(N):
-            c0 = c1 = c2 = c3 = ZERO
-            for m in range(M):
-                c0 += a[n, m] * b[d, m]
-                c1 += a[n, m] * b[d1, m]
-                c2 += a[n, m] * b[d2, m]
-                c3 += a[n, m] * b[d3, m]
-            c[n, d] += c0
-            c[n, d1] += c1
-            c[n, d2] += c2
-            c[n, d3] += c3
-    for d in range(whole, D):
-        for n in range(N):
-            for m in range(M):
-                c[n, d] += a[n, m] * b[d, m]
+    for n in range(N):
+        for d in range(D):
+            total = ZERO
+            for m in range(b.shape[1]):
+                total += a[n, m] * b[d, m]
+            c[n, d] += total
 
 
 # ---------------------------------------------------------------- CUDA

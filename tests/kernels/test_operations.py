@@ -15,7 +15,6 @@ from kernel_cases import (
     Step,
     call,
     check_backward,
-    check_clear,
     check_forward,
     check_step,
     run_forward,
@@ -114,11 +113,6 @@ def test_nan_in_is_nan_out_where_the_reference_has_it(case: Case) -> None:
 def test_a_step_is_the_reference_and_spends_the_gradient(step: Step, dtype: Any) -> None:
     for n in FLAT:
         check_step(step, n, dtype, 2e-6 if dtype is np.float32 else 1e-6)
-
-
-def test_clear_sets_everything_to_zero() -> None:
-    for n in FLAT:
-        check_clear(n)
 
 
 # ---------------------------------------------------------------- the ends of the numbers

@@ -181,8 +181,7 @@ def draw(lesson: Heading, state: RunState, width: int, height: int) -> Cells:
     from dltutor.ui.plots.board import board
     from dltutor.ui.plots.look import look_of
 
-    shown = [(spec.title, shown, {}) for spec, shown in panels(lesson, state)]
-    cells, _places = board(shown, width, height, look_of())
+    cells, _places = board([(spec.title, shown, {}) for spec, shown in panels(lesson, state)], width, height, look_of())
     return cells
 
 

@@ -80,7 +80,7 @@ class Engine:
             case wire.Pause():
                 self.pause()
             case wire.Resume() if self.run and not self.run.done:
-                self.resume()
+                self.resume(self.run)
             case wire.Step(count) if self.run and not self.run.done:
                 self.running, self.steps_left = False, self.steps_left + count
             case wire.Pace(pace):
@@ -88,7 +88,7 @@ class Engine:
             case wire.Grant(frames, pictures):
                 self.credit, self.draw = self.credit + frames, pictures
             case wire.Stop() if self.run:
-                self.finish("stopped")
+                self.finish(self.run, "stopped")
 
     def open(self, command: wire.Open) -> None:
         began = time.monotonic()
@@ -112,12 +112,12 @@ class Engine:
         start = replace(start, knobs=self.lesson.setting(start.knobs))
         self.send(wire.Started(self.lesson.id, start.knobs, start.seed, start.steps, self.device))
         self.start = start
-        self.run = Run(self.lab, start)
-        self.advance()
+        run = self.run = Run(self.lab, start)
+        self.advance(run)
         if self.run and not start.paused:
-            self.resume()
+            self.resume(run)
         elif self.run:
-            self.send(wire.Paused(self.run.step))
+            self.send(wire.Paused(run.step))
 
     def set(self, knob: str, value: object) -> None:
         """A live knob turns the run under way; every knob, the next Rewind."""
@@ -127,43 +127,44 @@ class Engine:
         if self.run and self.lesson.knobs[knob].live:
             setattr(self.run.knobs, knob, self.start.knobs[knob])
 
-    def resume(self) -> None:
+    def resume(self, run: Run) -> None:
         self.running, self.steps_left, self.due = True, 0, time.monotonic()
-        self.send(wire.Resumed(self.run.step))
+        self.send(wire.Resumed(run.step))
 
     def pause(self) -> None:
-        if self.run and self.running:
+        if self.run and (self.running or self.steps_left):
             self.send(wire.Paused(self.run.step))
         self.running, self.steps_left = False, 0
 
     # ------------------------------------------------------------ time
 
     def take_step(self) -> None:
-        if not self.run or self.run.done:
+        run = self.run
+        if not run or run.done:
             return
         if self.steps_left:
             self.steps_left -= 1
-            self.advance()
+            self.advance(run)
             if not self.steps_left and self.run:
-                self.send(wire.Paused(self.run.step))
+                self.send(wire.Paused(run.step))
         elif self.running and (not self.pace or time.monotonic() >= self.due):
-            self.advance()
+            self.advance(run)
             self.due = max(self.due + 1 / self.pace, time.monotonic() - 0.25) if self.pace else 0.0
 
-    def advance(self) -> None:
-        failure = self.run.advance()
+    def advance(self, run: Run) -> None:
+        failure = run.advance()
         if failure:
             with contextlib.suppress(Exception):  # of bad numbers, a lab may not be able to draw all pictures
-                self.flush()
+                self.flush(run)
             self.rest()
             self.send(failure)
-        elif self.run.done:
-            self.finish("done")
+        elif run.done:
+            self.finish(run, "done")
 
-    def finish(self, reason: str) -> None:
-        self.flush()
+    def finish(self, run: Run, reason: str) -> None:
+        self.flush(run)
         sys.stdout.flush()
-        finished = self.run.finished(reason)
+        finished = run.finished(reason)
         self.rest()
         self.send(finished)
 
@@ -175,13 +176,13 @@ class Engine:
     def deliver(self) -> None:
         if self.credit and self.run and self.run.news:
             self.credit -= 1
-            self.flush()
+            self.flush(self.run)
 
-    def flush(self) -> None:
+    def flush(self, run: Run) -> None:
         """Send all there is to say of the present step."""
-        if self.run.news:
-            self.send(self.run.metrics())
-        frame = self.run.frame() if self.draw else None
+        if run.news:
+            self.send(run.metrics())
+        frame = run.frame() if self.draw else None
         if frame:
             self.send(frame)
 
@@ -224,8 +225,9 @@ def load_lab(lesson: Heading) -> Lab:
         hint = _("Read on, or add a lab.py to {folder}.").format(folder=lesson.folder)
         raise DltutorError(_("lesson {id} has no lab").format(id=lesson.id), hint)
     spec = importlib.util.spec_from_file_location("lab", path)
+    assert spec and spec.loader
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "lab"):
         raise DltutorError(_("{path} defines no function `lab`").format(path=path), _("Add: def lab(knobs, rng): ..."))
-    return module.lab
+    return module.lab  # type: ignore[no-any-return]

@@ -117,6 +117,23 @@ def test_pausing_holds_the_run_where_it_is(tiny):
     assert stopped(tiny).reason == "stopped"
 
 
+def test_many_steps_can_be_interrupted(tiny):
+    tiny.send(Start({}, 0, ENDLESS, paused=True), Step(ENDLESS // 2))
+    assert tiny.until(Paused).step == 0
+    tiny.send(Pause())
+    held = tiny.until(Paused).step
+    tiny.send(Step())
+    assert tiny.until(Paused).step == held + 1
+    stopped(tiny)
+
+
+def test_steps_asked_for_one_by_one_are_all_taken(tiny):
+    tiny.send(Start({}, 0, ENDLESS, paused=True), *[Step()] * 7)
+    while tiny.until(Paused).step < 7:
+        pass
+    assert stopped(tiny).steps == 7
+
+
 def test_a_run_can_begin_paused_before_its_first_update(tiny):
     tiny.send(Start({}, 0, ENDLESS, paused=True))
     assert tiny.until(Paused).step == 0

@@ -73,6 +73,23 @@ def learner() -> Progress:
     return progress
 
 
+def joined(lesson: str) -> str:
+    """`lesson`; where that is a path to the folder of one, its id, and the folder joins the course for this process."""
+    folder = Path(lesson).expanduser()
+    if os.sep not in lesson or not (folder / "lesson.md").is_file():
+        return lesson
+    folder = folder.resolve()
+    own = os.environ.get("DLTUTOR_LESSONS", "")
+    os.environ["DLTUTOR_LESSONS"] = os.pathsep.join(filter(None, [own, str(folder)]))  # its engine reads that, too
+    from dltutor.course import catalogue
+
+    known = catalogue(i18n.current()).entry(folder.name)
+    if known and known.folder != folder:
+        message = _("{folder} has the id of another lesson, {other}").format(folder=folder, other=known.folder)
+        raise UsageError(message, _("Give the folder, and the id in its lesson.md, another name."))
+    return folder.name
+
+
 # ---------------------------------------------------------------- the application
 
 
@@ -95,7 +112,7 @@ def launch(lesson: str, lang: str | None, theme: str | None, play: Path | None, 
     sitting.check_terminal()
     with learner() as progress:
         i18n.use(lang or i18n.current())
-        return sitting.sit(progress, lesson, theme, play, device)
+        return sitting.sit(progress, joined(lesson), theme, play, device)
 
 
 # ---------------------------------------------------------------- the course
@@ -145,7 +162,7 @@ def run(
     from dltutor import headless
 
     with learner() as progress:
-        chosen = headless.choose(lesson, steps, seed, dict(map(_knob, knobs)), device)
+        chosen = headless.choose(joined(lesson), steps, seed, dict(map(_knob, knobs)), device)
         return headless.run(chosen, progress, "jsonl" if jsonl else "plot" if plot else "", record)
 
 
@@ -163,7 +180,7 @@ def warm(lesson: str, device: str) -> int:
     from dltutor import headless
 
     learner().close()
-    return headless.warm(lesson, device)
+    return headless.warm(joined(lesson), device)
 
 
 @dltutor.command(help=_("Find what is wrong, and what mends it. Looks at everything that dltutor needs."))

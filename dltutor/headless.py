@@ -40,7 +40,7 @@ class Chosen:
 
     @property
     def open(self) -> wire.Open:
-        return wire.Open(self.lesson.id if _in_course(self.lesson) else str(self.lesson.folder), self.device)
+        return wire.Open(self.lesson.id, self.device)
 
 
 class View(Protocol):
@@ -70,11 +70,6 @@ def choose(lesson: str, steps: int | None, seed: int, knobs: dict[str, str], dev
         hint = _("Its text is in the application: dltutor launch {id}").format(id=heading.id)
         raise UsageError(_("lesson {id} has no lab to run").format(id=heading.id), hint)
     return Chosen(heading, wire.Start(heading.setting(knobs), seed, steps or heading.steps), device)
-
-
-def _in_course(lesson: Heading) -> bool:
-    entry = catalogue(i18n.current()).entry(lesson.id)
-    return bool(entry and entry.folder == lesson.folder)
 
 
 # ---------------------------------------------------------------- run
@@ -266,7 +261,7 @@ class Warm:
             return False
         lesson = self._waiting.pop(0)
         self._view.begin(lesson)
-        await self._link.send(wire.Open(str(lesson.folder), self._device))
+        await self._link.send(wire.Open(lesson.id, self._device))
         return True
 
     async def stop(self) -> None:

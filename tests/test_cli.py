@@ -43,6 +43,9 @@ def said(labs: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[i
     return call
 
 
+LABS = Path(__file__).parent / "fixtures" / "labs"
+
+
 def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
 
@@ -172,6 +175,19 @@ def test_the_same_seed_gives_the_same_bytes(said):
     first = said("run", "tiny", "--jsonl", "--seed", "5")[1]
     assert said("run", "tiny", "--jsonl", "--seed", "5")[1] == first
     assert said("run", "tiny", "--jsonl", "--seed", "6")[1] != first
+
+
+def test_a_lesson_can_be_named_by_its_folder(dltutor, tmp_path):
+    copied = tmp_path / "mine"
+    copied.mkdir()
+    for file in ("lesson.md", "lab.py"):
+        text = (LABS / "tiny" / file).read_text()
+        (copied / file).write_text(text.replace("id: tiny", "id: mine"))
+    call = dltutor("run", "./mine", "--jsonl", cwd=tmp_path)
+    assert objects(call.stdout)[0]["lesson"] == "mine", call.stderr
+    copied.rename(tmp_path / "tiny")
+    (tmp_path / "tiny" / "lesson.md").write_text((LABS / "tiny" / "lesson.md").read_text())
+    assert dltutor("run", "./tiny", cwd=tmp_path).returncode == 2  # which of the two?
 
 
 def test_recording_changes_no_number_and_the_recording_plays(said, tmp_path):

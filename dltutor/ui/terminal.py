@@ -172,21 +172,23 @@ def changes(old: Line, new: Line) -> list[tuple[int, int]]:
     differ = [
         i for i, (a, b, p, q) in enumerate(zip(old.text, new.text, old.pens, new.pens, strict=True)) if a != b or p != q
     ]
-    runs: list[tuple[int, int]] = []
-    for i in differ:
-        if runs and _cheap(new, runs[-1][1], i):
-            runs[-1] = (runs[-1][0], i + 1)
-        else:
-            runs.append((i, i + 1))
-    return [_whole(new, start, end) for start, end in runs]
+    runs, start, end = [], differ[0], differ[0] + 1
+    for i in differ[1:]:
+        if i != end and not _cheap(new, end, i):
+            runs.append(_whole(new, start, end))
+            start = i
+        end = i + 1
+    return [*runs, _whole(new, start, end)]
 
 
 def _cheap(line: Line, start: int, end: int) -> bool:
     """Whether sending the cells between two runs takes no more bytes than moving over them."""
-    if end - start > 3:
-        return False
     pen = line.pens[start - 1]
-    return all(p == pen for p in line.pens[start:end]) and len("".join(line.text[start:end]).encode()) <= 4
+    return end - start <= 3 and line.pens[start:end].count(pen) == end - start and _size(line.text[start:end]) <= 4
+
+
+def _size(text: list[str]) -> int:
+    return len("".join(text).encode())
 
 
 def _whole(line: Line, start: int, end: int) -> tuple[int, int]:
@@ -196,6 +198,19 @@ def _whole(line: Line, start: int, end: int) -> tuple[int, int]:
     while end < len(line) and not line.text[end]:
         end += 1
     return start, end
+
+
+@lru_cache(maxsize=20_000)
+def switched(now: Pen, pen: Pen) -> tuple[str, Pen]:
+    """What must be sent to go from one pen to another, and the pen that is then set."""
+    link = f"\x1b]8;{pen.link or ';'}\x1b\\" if pen.link != now.link else ""
+    codes = []
+    if pen.attributes != now.attributes:
+        codes = ["0", pen.attributes] if pen.attributes else ["0"]
+        now = Pen(pen.attributes)
+    fg = pen.fg or now.fg
+    codes += [code for code, old in ((fg, now.fg), (pen.bg, now.bg)) if code != old]
+    return link + (f"\x1b[{';'.join(codes)}m" if codes else ""), Pen(pen.attributes, fg, pen.bg, pen.link)
 
 
 class Pencil:
@@ -229,20 +244,9 @@ class Pencil:
             self._out.append(f"\x1b[{y + 1};{x + 1}H")
 
     def _switch(self, pen: Pen) -> None:
-        now = self._pen
-        if pen is now or pen == now:
-            return
-        if pen.link != now.link:
-            self._out.append(f"\x1b]8;{pen.link or ';'}\x1b\\")
-        codes = []
-        if pen.attributes != now.attributes:
-            codes = ["0", pen.attributes] if pen.attributes else ["0"]
-            now = Pen(pen.attributes)
-        fg = pen.fg or now.fg
-        codes += [code for code, old in ((fg, now.fg), (pen.bg, now.bg)) if code != old]
-        if codes:
-            self._out.append(f"\x1b[{';'.join(codes)}m")
-        self._pen = Pen(pen.attributes, fg, pen.bg, pen.link)
+        if pen is not self._pen:
+            codes, self._pen = switched(self._pen, pen)
+            self._out.append(codes)
 
     def done(self) -> str:
         if self._pen.link:
@@ -330,18 +334,19 @@ class TerminalMixin(_Base):
             self._driver.flush()
             self.pacer.asked()
 
-    def _encoded(self, renderable: Any) -> Any:
+    def _encoded(self, update: Any) -> Any:
+        if not isinstance(update, (LayoutUpdate, ChopsUpdate)) or not self.is_running:
+            if update is not None:
+                self._forget()
+            return update
         if self._difference is None:
             self._difference = Difference()
             self.app_resume_signal.subscribe(self, self._forget)
             self._follow_look()
-        if self._difference_size != self.size or not isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
+        if self._difference_size != self.size:
             self._difference_size = self.size
-            if renderable is not None:
-                self._difference.forget()
-        if isinstance(renderable, (LayoutUpdate, ChopsUpdate)):
-            return _Encoded(renderable, self._difference, self.size.width)
-        return renderable
+            self._forget()
+        return _Encoded(update, self._difference, self.size.width)
 
     def _follow_look(self) -> None:
         """Where our look knows the terminal better than Rich does, Rich's rounding would tint the plots' colours."""

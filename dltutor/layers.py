@@ -111,9 +111,10 @@ class Dense(Layer):
         return (self.inputs, self.outputs), (self.outputs,)
 
     def first_values(self, rng: np.random.Generator, before_relu: bool) -> list[NDArray[Any]]:
-        variance = 2 / self.inputs if before_relu else 2 / (self.inputs + self.outputs)
-        scale = math.sqrt(variance) if self.init == "normal" else 0.0
-        return [scale * rng.standard_normal((self.inputs, self.outputs)), np.zeros(self.outputs)]
+        shape = self.inputs, self.outputs
+        variance = 2 / self.inputs if before_relu else 2 / sum(shape)
+        weights = np.zeros(shape) if self.init == "zeros" else math.sqrt(variance) * rng.standard_normal(shape)
+        return [weights, np.zeros(self.outputs)]
 
     def bind(self, values: Sequence[Array], gradients: Sequence[Array]) -> None:
         self.w, self.b = values

@@ -199,9 +199,10 @@ def test_first_weights_keep_signals_alive() -> None:
     assert not bias.any()
 
 
-def test_first_weights_can_be_zero() -> None:
-    net = Sequential(Dense(3, 1, init="zeros"), rng=np.random.default_rng(0))
-    assert not net.values.any()
+def test_first_weights_can_be_zero_and_then_draw_nothing() -> None:
+    rng = np.random.default_rng(0)
+    assert not Sequential(Dense(3, 1, init="zeros"), rng=rng).values.any()
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 # ---------------------------------------------------------------- names

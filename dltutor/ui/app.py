@@ -173,18 +173,19 @@ class Tutor(TerminalMixin, App[None]):
         with self.writing():
             self.progress.set_preference("language", i18n.current())
         self.course = catalogue(i18n.current())
+        await self._renew_screens()
+
+    def action_theme(self) -> None:
+        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+        with self.writing():
+            self.progress.set_preference("theme", self.theme)
+        self.call_after_refresh(self._renew_screens)  # once the new colours are known
+
+    async def _renew_screens(self) -> None:
         for screen in self.screen_stack:
             if hasattr(screen, "renew"):
                 await screen.renew()
         self.screen.refresh_bindings()
-
-    async def action_theme(self) -> None:
-        self.theme = LIGHT.name if self.current_theme.dark else DARK.name
-        with self.writing():
-            self.progress.set_preference("theme", self.theme)
-        for screen in self.screen_stack:
-            if hasattr(screen, "renew"):
-                await screen.renew()
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         yield SystemCommand(_("Keys"), _("all keys of this screen"), self.action_keys)

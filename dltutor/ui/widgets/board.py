@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -38,6 +39,7 @@ class Board(Widget):
         self._waiting = waiting  # what stands there until the first picture
         self._strips: list[Strip] = []
         self._cells: Cells | None = None
+        self._around = Style()  # the widget's own style when the strips were made
 
     def show(self, panels: list[Any], look: Look) -> None:
         """Draw `panels` over the whole widget."""
@@ -50,7 +52,8 @@ class Board(Widget):
 
     def _put(self, cells: Cells) -> None:
         old, self._cells = self._cells, cells
-        if old is None or (old.width, old.height) != (cells.width, cells.height):
+        around, self._around = self._around, self.rich_style
+        if old is None or around != self._around or (old.width, old.height) != (cells.width, cells.height):
             self._strips = [self._strip(cells, y) for y in range(cells.height)]
             self.refresh()
             return

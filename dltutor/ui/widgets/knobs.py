@@ -93,7 +93,7 @@ class Knobs(Widget, can_focus=True):
         room = width - cell.cell_len - 3
         if room > Text(note).cell_len + 1:
             cell.append(" " * (room - Text(note).cell_len) + note, part("note"))
-        cell.truncate(width - 3, pad=True)
+        cell.truncate(width - 3, overflow="ellipsis", pad=True)
         if cursor:
             cell.stylize_before(self.get_component_rich_style("knobs--cursor", partial=True))
         cell.append("   ")

@@ -90,8 +90,8 @@ def _label_width(area: Cells, names: list[str], count: int) -> int:
 
 
 def _cell_size(area: Cells, count: int, left: int, head: int) -> tuple[int, int]:
-    across = max(1, min(12, (area.width - left) // count))
-    return across, max(1, min(3, across // 3, (area.height - head) // count))
+    across = max(1, min(16, (area.width - left) // count))
+    return across, max(1, min(5, across // 3, (area.height - head) // count))
 
 
 def _axes(area: Cells, look: Look) -> None:

@@ -12,6 +12,8 @@ from dltutor.ui.plots.palette import LINES, palette
 from dltutor.ui.plots.raster import DOTS, dashes, stamp
 from dltutor.ui.plots.scale import Axis, tick
 
+TALL = 11  # rows from which on a legend may have one of its own
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -43,12 +45,18 @@ def rules(look: Look) -> Rules:
 
 
 def heading(cells: Cells, look: Look, title: str, legend: list[Entry]) -> Cells:
-    """Write title and legend into the top row; returns the rest. No row is spent when there is nothing to say."""
+    """Write title and legend above the rest, which is returned: in one row, or the legend in one of its own."""
     if not (title or legend) or cells.height < 3:
         return cells
-    room = _legend(cells, look, legend, min(width_of(title), 16) + 2 if title else 0)
+    taken = min(width_of(title), 16) + 2 if title else 0
+    rows = 1
+    room = _legend(cells, look, legend, 0, taken, (40, 12, 8))
+    if room == cells.width and legend and title and cells.height >= TALL:
+        rows = 2 if _legend(cells, look, legend, 1, 0, (40, 12, 8, 6, 5)) < cells.width else 1
+    elif room == cells.width:
+        room = _legend(cells, look, legend, 0, taken, (6,))
     cells.text(0, 0, cut(title, room, _more(look)), palette(look).text)
-    return cells.window(0, 1, cells.width, cells.height - 1)
+    return cells.window(0, rows, cells.width, cells.height - rows)
 
 
 def sample(look: Look, number: int) -> str:
@@ -69,22 +77,21 @@ def _more(look: Look) -> str:
     return "." if look.glyphs == "ascii" else "…"
 
 
-def _legend(cells: Cells, look: Look, legend: list[Entry], reserved: int) -> int:
-    """Write as many names as fit to the right; returns the columns left of them."""
-    for longest in (40, 12, 8, 6):
+def _legend(cells: Cells, look: Look, legend: list[Entry], row: int, taken: int, lengths: tuple[int, ...]) -> int:
+    """Write the names right-aligned, as long as they fit beside what is taken; returns the columns left of them."""
+    for longest in lengths:
         names = [cut(entry.name, longest, _more(look)) for entry in legend]
-        if len(set(names)) < len({entry.name for entry in legend}):
-            return cells.width
-        need = sum(width_of(entry.mark) + 1 + width_of(name) + 2 for entry, name in zip(legend, names, strict=True))
-        if legend and reserved + need - 2 <= cells.width:
-            break
-    else:
-        return cells.width
-    x = start = cells.width - need + 2
+        need = sum(width_of(entry.mark + name) + 3 for entry, name in zip(legend, names, strict=True)) - 2
+        if legend and taken + need <= cells.width and len(set(names)) == len({entry.name for entry in legend}):
+            _write(cells, look, legend, names, row, cells.width - need)
+            return cells.width - need - 2
+    return cells.width
+
+
+def _write(cells: Cells, look: Look, legend: list[Entry], names: list[str], row: int, x: int) -> None:
     for entry, name in zip(legend, names, strict=True):
-        x = cells.text(x, 0, entry.mark, entry.colour)
-        x = cells.text(x + 1, 0, name, palette(look).dim) + 2
-    return start - 2
+        x = cells.text(x, row, entry.mark, entry.colour)
+        x = cells.text(x + 1, row, name, palette(look).dim) + 2
 
 
 def axes(cells: Cells, look: Look, x: Axis, y: Axis, names: tuple[str, str] = ("", ""), grid: bool = False) -> Cells:

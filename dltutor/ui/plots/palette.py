@@ -19,7 +19,7 @@ MARKS = "●◆▲■○◇△□+×"  # a class, or a series, by shape
 ASCII_MARKS = "ox+*#@%&$="
 LINES = "*o+x#@%&$="  # a series drawn in ASCII
 
-_SERIES_DARK = (75, 214, 159, 196, 245, 226, 151, 165, 81, 108)
+_SERIES_DARK = (75, 214, 159, 160, 245, 226, 151, 165, 81, 108)
 _SERIES_LIGHT = (25, 166, 235, 244, 124, 19, 68, 93, 53, 240)
 # Dimmed, for raw values behind their average, and for an earlier run.
 _SHADE_DARK = (24, 94, 66, 88, 239, 100, 65, 90, 31, 241)

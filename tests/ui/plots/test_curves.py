@@ -139,7 +139,7 @@ def test_axes_end_at_the_plan_if_asked():
 
 def test_a_title_is_kept_when_the_legend_no_longer_fits():
     picture = Curves([Series(f"a long name {n}", [0.0, 1], [0.0, n]) for n in range(6)])
-    assert rows(picture, 40, title="1 loss")[0].rstrip() == "1 loss"
+    assert rows(picture, 40, 10, title="1 loss")[0].rstrip() == "1 loss"
     assert "a long name 5" in rows(picture, 140, title="1 loss")[0]
 
 
@@ -158,3 +158,11 @@ def test_a_title_is_kept_when_the_legend_no_longer_fits():
 )
 def test_in_words(y, words):
     assert curves.say(one(y)) == words
+
+
+def test_a_legend_too_wide_for_the_title_row_takes_one_of_its_own():
+    names = ("training accuracy", "test accuracy", "precision", "recall")
+    picture = Curves([Series(name, [0.0, 1], [0.0, n]) for n, name in enumerate(names)])
+    found = rows(picture, 44, 13, title="4 Accuracy")
+    assert found[0].rstrip() == "4 Accuracy"
+    assert [mark + " " + name[:4] in found[1] for mark, name in zip("*o+x", names, strict=True)] == [True] * 4

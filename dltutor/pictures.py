@@ -43,7 +43,7 @@ class Curves:
 class Series:
     name: str
     x: Any = packed("f8")  # (N,) ascending
-    y: Any = packed("f8")  # (N,) NaN where there is none
+    y: Any = packed("f8")  # (N,) NaN and infinities are drawn as gaps after a mark; leave out what was not taken
 
 
 @dataclass

@@ -60,7 +60,7 @@ class Scatter:
 
 @dataclass
 class Heat:
-    """A field over a rectangle, with points over it and iso-lines through it. values[0] is the row at the top: y high."""
+    """A field over a rectangle, with points over it and iso-lines through it; values[0] is the row at the top."""
 
     x: Interval
     y: Interval
@@ -76,7 +76,7 @@ class Heat:
 
 @dataclass
 class Contour:
-    """A loss surface as level lines, with the path taken over it and its lowest point. values[0] is the row at the top."""
+    """A loss surface as level lines, with the path over it and its lowest point; values[0] is the row at the top."""
 
     x: Interval
     y: Interval

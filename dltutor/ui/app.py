@@ -42,6 +42,7 @@ class Tutor(TerminalMixin, App[None]):
         bind("question_mark", "keys", "help", "all keys of this screen"),
         bind("L", "language", "中文/EN", "English or Chinese"),
         bind("T", "theme", "", "dark or light"),
+        bind("ctrl+l", "redraw", "", "draw the whole screen again"),
         bind("q", "leave_app", "quit", "leave; everything is kept"),
         bind("ctrl+q", "leave_app", "", "leave; everything is kept", priority=True),
     ]
@@ -83,6 +84,8 @@ class Tutor(TerminalMixin, App[None]):
 
     def keep_run(self, state: RunState) -> None:
         self.runs.append(state)
+        if self._play:  # it was kept when it was run
+            return
         started = state.started
         ended = state.failure.message if state.failure else state.finished.reason if state.finished else "left"
         with self.writing():
@@ -167,6 +170,9 @@ class Tutor(TerminalMixin, App[None]):
         from dltutor.ui.screens.dialogs import Help
 
         self.push_screen(Help(self.screen))
+
+    def action_redraw(self) -> None:
+        self.redraw()
 
     async def action_language(self) -> None:
         i18n.use("zh" if i18n.current() == "en" else "en")

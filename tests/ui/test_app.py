@@ -29,12 +29,22 @@ def progress(home: Path) -> AsyncIterator[Progress]:
     i18n.use("en")
 
 
+class LiveTutor(Tutor):
+    """Takes a playback for an engine that trains."""
+
+    make_link = property(lambda self: lambda: Playback(RECORDINGS / "06-mlp.jsonl", 0.0))
+
+    def keep_run(self, state):
+        self._play = None
+        super().keep_run(state)
+
+
 @asynccontextmanager
 async def tutor(
-    progress: Progress, lesson: str = "", size=SMALL, play: str = "", theme: str = ""
+    progress: Progress, lesson: str = "", size=SMALL, play: str = "", theme: str = "", kind=Tutor
 ) -> AsyncIterator[Pilot]:
     """The application with an instant playback for its engine; nothing is compiled."""
-    app = Tutor(progress, Look("256"), lesson, RECORDINGS / f"{play or lesson or '06-mlp'}.jsonl")
+    app = kind(progress, Look("256"), lesson, RECORDINGS / f"{play or lesson or '06-mlp'}.jsonl")
     app.play_speed = 0.0
     if theme:
         app.theme = theme
@@ -131,7 +141,7 @@ async def test_the_lesson_left_last_is_the_one_to_go_on_with(progress):
 
 
 async def test_a_run_is_kept_once_with_its_setting_and_curves(progress):
-    async with tutor(progress, "06-mlp") as pilot:
+    async with tutor(progress, "06-mlp", kind=LiveTutor) as pilot:
         await trained(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: progress.runs("06-mlp"))
@@ -139,6 +149,12 @@ async def test_a_run_is_kept_once_with_its_setting_and_curves(progress):
     assert run.ended == "done" and run.steps > 0
     assert "knobs" in run.setting and "seed" in run.setting
     assert len(progress.curves(run.id)["loss"].values) == run.steps + 1
+
+
+async def test_playing_a_recording_adds_no_run(progress):
+    async with tutor(progress, "06-mlp") as pilot:
+        await trained(pilot)
+    assert not progress.runs("06-mlp")
 
 
 async def test_numbers_that_go_bad_are_named_with_step_and_tensor(progress):

@@ -312,10 +312,11 @@ class Lab(Vertical):
 
     def draw(self) -> None:
         """Draw what was delivered since the last time, and pay for the next."""
-        if self._drawn == self.state.deliveries or not self.state.started:
+        if self._drawn == self.state.deliveries or not self.state.started or not self.app.may_draw():
             return
         self._drawn = self.state.deliveries
         self.redraw()
+        self.app.frame_drawn()
         self.send(wire.Grant(pictures=self.is_on_screen))
 
     @property

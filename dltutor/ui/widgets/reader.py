@@ -147,7 +147,7 @@ class Reader(VerticalScroll):
     def _kernel(self, reference: str) -> Static:
         """A function's source as it is on disk now; it cannot drift from what runs."""
         try:
-            quote = lessons.quote(reference)
+            quote = lessons.quote(reference, self.lesson.folder)
         except DltutorError as error:
             return Static(str(error), markup=False, classes="kernel")
         box = Static(self._syntax(quote.source), classes="kernel")

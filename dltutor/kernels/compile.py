@@ -20,6 +20,7 @@ from __future__ import annotations
 import dis
 import hashlib
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -72,8 +73,7 @@ class Kernel:
     @cached_property
     def dispatcher(self) -> Any:
         """Numba's own object for this function: what to call where a microsecond counts."""
-        import numba
-
+        numba = numba_without_scipy()
         register_scalars(self.py_func)
         options: dict[str, Any] = {
             "nogil": True,
@@ -300,6 +300,23 @@ def source_stamp() -> bytes:
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.digest()
+
+
+@cache
+def numba_without_scipy() -> Any:
+    """Numba. It imports scipy.linalg only to see that it is there, a quarter of a second: that it could be is enough.
+
+    A kernel that calls np.dot still imports it, when it is compiled. Private names: ensure_blas of numba.np.linalg.
+    """
+    import numba
+    from numba.np import linalg
+
+    ensure = linalg.ensure_blas
+    if importlib.util.find_spec("scipy"):
+        linalg.ensure_blas = lambda: None
+    arraymath = importlib.import_module("numba.np.arraymath")
+    linalg.ensure_blas = arraymath.ensure_blas = ensure
+    return numba
 
 
 def numba_cuda() -> ModuleType:

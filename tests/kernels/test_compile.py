@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,7 @@ def test_a_change_in_any_kernel_s_source_compiles_again(tmp_path: Path) -> None:
     """Numba alone would notice a change in the kernel's own file only, and dense.py's kernels stand in three."""
     program = """
 import sys
+import textwrap
 from dltutor.kernels import compile
 compile.source_stamp = lambda: sys.argv[1].encode() if len(sys.argv) > 1 else b"%s"
 from dltutor.kernels.bias import bias_backward
@@ -126,3 +128,16 @@ def test_shared_formulas_agree_with_the_library_in_plain_python() -> None:
     assert exp(1000.0) == np.inf
     assert exp(0.0) == 1
     assert tanh(0.5) == pytest.approx(np.tanh(0.5))
+
+
+def test_a_kernel_is_compiled_without_scipy_and_one_that_calls_blas_still_finds_it():
+    program = """
+        import sys, numpy as np
+        from dltutor.kernels.compile import numba_without_scipy
+        from dltutor.kernels.sgd import sgd_step
+        sgd_step.warm()
+        assert "scipy.linalg" not in sys.modules
+        dot = numba_without_scipy().njit(lambda a, b: np.dot(a, b))
+        assert (dot(np.eye(3), np.eye(3)) == np.eye(3)).all()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)

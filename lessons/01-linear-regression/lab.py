@@ -25,9 +25,9 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
     while True:
         model = in_units_of_the_data(net, data)
         surface.visit(model)
-        test_loss = mse(net.forward(data.test_x), data.test_t)
         x, t = data.batch(knobs.batch, rng)
         loss = mse(net.forward(x), t)
+        test_loss = mse.value(net.predict(data.test_x), data.test_t)
         yield Tick(
             net=net,
             pictures=partial(draw, given, model, surface),

@@ -28,9 +28,9 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
     dense.b[...] = knobs.start
 
     while True:
-        test_loss = loss(net.forward(data.test_x), data.test_t)
         x, t = data.batch(knobs.batch, rng)
         train_loss = loss(net.forward(x), t)
+        test_loss = loss.value(net.predict(data.test_x), data.test_t)
         w, b = (net.host(value).copy() for value in (dense.w, dense.b))
         counts = confusion(data.test_x @ w + b, data.test_t, knobs.threshold)
         yield Tick(
@@ -88,7 +88,7 @@ def draw(data: Dataset, w: np.ndarray, b: np.ndarray, threshold: float, counts: 
 def roc(scores: np.ndarray, t: np.ndarray, counts: np.ndarray) -> Scatter:
     """Of class 0, the share called 1 (to the right), against the share of class 1 called 1 (up), at every threshold.
 
-    A coin would walk along the diagonal. A line leads from the threshold in use to the right and down.
+    A coin would walk along the diagonal. The point is the threshold in use; from it a line leads to the right and down.
     """
     order = np.argsort(-scores.ravel())
     last = np.append(np.diff(scores.ravel()[order]) != 0, True)  # of equal scores: no threshold comes between them
@@ -96,10 +96,8 @@ def roc(scores: np.ndarray, t: np.ndarray, counts: np.ndarray) -> Scatter:
     alarm, hit = (float(row[1] / max(1, row.sum())) for row in counts)
     ends = np.array([0.0, 1.0])
     here = Series("threshold", np.array([alarm, alarm, 1.0]), np.array([0.0, hit, hit]))
-    nowhere = Points(np.empty(0), np.empty(0))
-    return Scatter(
-        nowhere, [Series("roc", alarms, hits), Series("coin", ends, ends), here], *UNIT, "false alarms", "recall"
-    )
+    lines = [Series("roc", alarms, hits), Series("coin", ends, ends), here]
+    return Scatter(Points(here.x[1:2], here.y[1:2]), lines, *UNIT, "false alarms", "recall")
 
 
 def share_so_far(those: np.ndarray, at: np.ndarray) -> np.ndarray:

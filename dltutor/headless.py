@@ -178,21 +178,10 @@ def interruptible(work: Coroutine[Any, Any, None], stop: Any) -> int:
 
 def keep(progress: Progress, state: RunState, began: datetime) -> None:
     """Put the run among the learner's; that it cannot be kept is no reason to fail."""
-    started = state.started
-    if not started:
+    if not state.started:
         return
-    ended = state.failure.message if state.failure else state.finished.reason if state.finished else "stopped"
     try:
-        progress.add_run(
-            lesson=started.lesson,
-            setting={"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
-            device=started.device,
-            steps=state.step,
-            ended=ended,
-            metrics=state.last_metrics(),
-            columns={name: (state.steps_of[name], values) for name, values in state.values_of.items()},
-            at=began,
-        )
+        progress.add_run(**state.for_progress(), at=began)
     except DltutorError as error:
         print(error, file=sys.stderr)
 

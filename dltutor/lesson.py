@@ -83,6 +83,8 @@ class Heading:
     pictures: list[PanelSpec]
     metrics: dict[str, str]
     """Display names of metrics, where the lesson gives one."""
+    words: dict[str, str]
+    """What the lab calls things in its pictures (classes, axes, lines) -> what the learner reads."""
     kernels: list[str]
     outline: dict[str, str]
     """Section id -> title, in order."""
@@ -108,6 +110,10 @@ class Heading:
     def metric(self, name: str) -> str:
         """The display name of a metric."""
         return self.metrics.get(name, name.replace("_", " "))
+
+    def word(self, text: str) -> str:
+        """What a lab's word for something in a picture reads like."""
+        return self.words.get(text, text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +257,7 @@ def _heading(source: _Source, folder: Path) -> Heading:
         knobs=_knobs(fields),
         pictures=_pictures(fields),
         metrics=_metrics(fields),
+        words=_words(fields),
         kernels=fields.texts("kernels", []),
         outline=source.outline(),
         folder=folder,
@@ -272,6 +279,11 @@ def _lesson_id(fields: Fields, folder: Path) -> str:
 def _metrics(fields: Fields) -> dict[str, str]:
     labels = Fields(fields.map("metrics"), fields.file)
     return {_identifier(labels, name): labels.text(name) for name in labels.mapping}
+
+
+def _words(fields: Fields) -> dict[str, str]:
+    words = Fields(fields.map("words"), fields.file)
+    return {str(name): words.text(name) for name in words.mapping}
 
 
 def _identifier(fields: Fields, name: Any) -> str:
@@ -493,6 +505,7 @@ def _translate(english: Heading, source: _Source, language: str) -> Heading:
         "knobs": _translate_knobs(english.knobs, Fields(fields.map("knobs"), source.file)),
         "pictures": _translate_pictures(english.pictures, Fields(fields.map("pictures"), source.file)),
         "metrics": english.metrics | _metrics(fields),
+        "words": english.words | _words(fields),
         "outline": source.outline(),
         "language": language,
     }

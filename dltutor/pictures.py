@@ -6,7 +6,8 @@ This file knows neither NumPy nor the screen. A picture's title comes from the l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 Interval = tuple[float, float]
@@ -121,3 +122,15 @@ Picture = Curves | Scatter | Heat | Contour | Images | Histograms | Confusion
 KINDS: dict[str, type] = {
     kind.__name__: kind for kind in (Curves, Scatter, Heat, Contour, Images, Histograms, Confusion, Points, Series)
 }
+
+
+def reworded(value: Any, word: Callable[[str], str]) -> Any:
+    """A picture with `word` applied to every text in it."""
+    if isinstance(value, str):
+        return word(value)
+    if isinstance(value, list | tuple):
+        return type(value)(reworded(item, word) for item in value)
+    if type(value) in KINDS.values() and is_dataclass(value):
+        texts = {f.name: reworded(getattr(value, f.name), word) for f in fields(value) if "dtype" not in f.metadata}
+        return replace(value, **texts)
+    return value

@@ -159,15 +159,8 @@ def ending(state: RunState) -> str:
 
 def panels(lesson: Heading, state: RunState) -> list[tuple[PanelSpec, Picture]]:
     """Every picture of the lesson that this run has."""
-    pictures = [(spec, picture(lesson, state, spec)) for spec in lesson.pictures]
+    pictures = [(spec, state.picture(spec, lesson)) for spec in lesson.pictures]
     return [(spec, shown) for spec, shown in pictures if shown is not None]
-
-
-def picture(lesson: Heading, state: RunState, spec: PanelSpec) -> Picture | None:
-    if spec.curves:
-        curves = state.curves(spec.curves, lesson.metric, spec.log)
-        return curves if curves.series else None
-    return state.pictures.get(spec.name)
 
 
 def sentences(lesson: Heading, state: RunState) -> list[str]:

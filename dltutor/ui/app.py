@@ -86,18 +86,8 @@ class Tutor(TerminalMixin, App[None]):
         self.runs.append(state)
         if self._play:  # it was kept when it was run
             return
-        started = state.started
-        ended = state.failure.message if state.failure else state.finished.reason if state.finished else "left"
         with self.writing():
-            self.progress.add_run(
-                lesson=started.lesson,
-                setting={"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
-                device=started.device,
-                steps=state.step,
-                ended=ended,
-                metrics=state.last_metrics(),
-                columns={name: (state.steps_of[name], values) for name, values in state.values_of.items()},
-            )
+            self.progress.add_run(**state.for_progress())
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

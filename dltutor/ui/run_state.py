@@ -7,11 +7,14 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dltutor import wire
 from dltutor.i18n import _
-from dltutor.pictures import Curves, Picture, Series
+from dltutor.pictures import Curves, Picture, Series, reworded
+
+if TYPE_CHECKING:
+    from dltutor.lesson import Heading, PanelSpec
 
 Status = Literal["starting", "compiling", "ready", "running", "paused", "done", "stopped", "failed", "dead"]
 PRINTED_LINES = 200
@@ -46,6 +49,28 @@ class RunState:
         known = [name for name in names if name in self.values_of]
         series = [Series(label(name), self.steps_of[name], self.values_of[name]) for name in known]
         return Curves(series, x_label=_("step"), log=log)
+
+    def picture(self, spec: PanelSpec, lesson: Heading, log: bool | None = None) -> Picture | None:
+        """One of the lesson's pictures, in the words of its language; None: not there yet."""
+        if spec.curves:
+            curves = self.curves(spec.curves, lesson.metric, spec.log if log is None else log)
+            return curves if curves.series else None
+        picture = self.pictures.get(spec.name)
+        return reworded(picture, lesson.word) if picture else None
+
+    def for_progress(self) -> dict[str, Any]:
+        """What the progress file keeps of this run."""
+        assert self.started, "nothing ran"
+        started, finished = self.started, self.finished
+        return {
+            "lesson": started.lesson,
+            "setting": {"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
+            "device": started.device,
+            "steps": self.step,
+            "ended": self.failure.message if self.failure else finished.reason if finished else "stopped",
+            "metrics": self.last_metrics(),
+            "columns": {name: (self.steps_of[name], values) for name, values in self.values_of.items()},
+        }
 
 
 def fold(state: RunState, event: wire.Event) -> RunState:

@@ -349,12 +349,7 @@ class Lab(Vertical):
         return f"{number} {spec.title}", self.picture(spec), view
 
     def picture(self, spec: PanelSpec) -> Picture | None:
-        if not spec.curves:
-            return self.state.pictures.get(spec.name)
-        if not any(name in self.state.values_of for name in spec.curves):
-            return None
-        log = spec.log if self.view.log is None else self.view.log
-        return self.state.curves(spec.curves, self.lesson.metric, log)
+        return self.state.picture(spec, self.lesson, self.view.log if spec.curves else None)
 
     def sentences(self) -> list[str]:
         """The pictures that are shown, in words."""

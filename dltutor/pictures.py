@@ -132,5 +132,5 @@ def reworded(value: Any, word: Callable[[str], str]) -> Any:
         return type(value)(reworded(item, word) for item in value)
     if type(value) in KINDS.values() and is_dataclass(value):
         texts = {f.name: reworded(getattr(value, f.name), word) for f in fields(value) if "dtype" not in f.metadata}
-        return replace(value, **texts)
+        return replace(value, **texts)  # type: ignore[type-var]
     return value

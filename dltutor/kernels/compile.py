@@ -315,7 +315,7 @@ def numba_without_scipy() -> Any:
     if importlib.util.find_spec("scipy"):
         linalg.ensure_blas = lambda: None
     arraymath = importlib.import_module("numba.np.arraymath")
-    linalg.ensure_blas = arraymath.ensure_blas = ensure
+    linalg.ensure_blas = arraymath.ensure_blas = ensure  # type: ignore[attr-defined]
     return numba
 
 

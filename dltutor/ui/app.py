@@ -138,7 +138,7 @@ class Tutor(TerminalMixin, App[None]):
 
     def leave_lesson(self) -> None:
         self.pop_screen()
-        self.run_worker(self.screen.renew())
+        self.run_worker(self._renew_screens())
 
     def say(self, title: str, text: str) -> None:
         from dltutor.ui.screens.dialogs import Message

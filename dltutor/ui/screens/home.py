@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 
 from dltutor.course import Course, Entry
 from dltutor.i18n import _
+from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 
 TITLE_WIDTH = 36
@@ -30,7 +31,7 @@ class Search(Input):
     ]
 
 
-class Home(Screen):
+class Home(InTutor, Screen[None]):
     DEFAULT_CSS = """
     Home #title { height: 1; padding: 0 2; background: $raised; }
     Home #body { height: 1fr; }
@@ -113,7 +114,7 @@ class Home(Screen):
 
     def _is_done(self, lesson: str) -> bool:
         entry = self.course.entry(lesson)
-        return bool(entry) and self.app.progress.state(lesson, entry.section_ids) == "done"
+        return entry is not None and self.app.progress.state(lesson, entry.section_ids) == "done"
 
     @property
     def chosen(self) -> Entry | None:
@@ -156,7 +157,7 @@ class Home(Screen):
 
     def _runs(self, entry: Entry) -> Text:
         runs = self.app.progress.runs(entry.id, limit=5)
-        lines = [_run_line(run.steps, run.metrics, entry.heading.metric) for run in runs]
+        lines = [_run_line(run.steps, run.metrics, entry.heading.metric) for run in runs if entry.heading]
         return Text("\n".join(["", _("Your last runs"), *lines]) if lines else "", self.app.ink("muted"))
 
     # ------------------------------------------------------------ keys

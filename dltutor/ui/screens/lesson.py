@@ -12,14 +12,13 @@ from textual.widgets import Static
 
 from dltutor.i18n import _
 from dltutor.lesson import Lesson
-from dltutor.ui.screens.dialogs import Ask
+from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
-from dltutor.ui.widgets.knobs import Knobs
 from dltutor.ui.widgets.lab import Lab
 from dltutor.ui.widgets.reader import Experiment, Reader
 
 
-class LessonScreen(Screen):
+class LessonScreen(InTutor, Screen[None]):
     DEFAULT_CSS = """
     LessonScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     LessonScreen #body { height: 1fr; }
@@ -34,7 +33,7 @@ class LessonScreen(Screen):
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [
-        bind("space", "lab('toggle')", "run", "start, pause or go on with the training"),
+        bind("space", "lab('train')", "run", "start, pause or go on with the training"),
         bind("full_stop", "lab('step')", "step", "take one step, then wait"),
         bind("r", "lab('rewind')", "rewind", "go back to the start with the same seed: the same numbers come again"),
         bind("R", "lab('reseed')", "", "start with a new seed: new data, new weights"),
@@ -131,7 +130,7 @@ class LessonScreen(Screen):
 
     async def renew(self) -> None:
         """The same place in another language."""
-        self.lesson = self.app.course.entry(self.lesson.id).load()
+        self.lesson = self.app.course.find(self.lesson.id).load()
         await self.reader.show(self.lesson, self.reader.index, self.reader.scroll_y)
         if self.lab:
             self.lab.speak(self.lesson)
@@ -187,12 +186,12 @@ class LessonScreen(Screen):
             self.show_lab()
 
     def action_full(self) -> None:
-        in_lab = self.in_lab
+        lab = self.lab if self.in_lab else None
         self.toggle_class("-full")
         self.refresh_bindings()
-        self.set_class(in_lab, "-lab")
-        if in_lab:
-            self.call_after_refresh(self.lab.redraw)
+        self.set_class(lab is not None, "-lab")
+        if lab:
+            self.call_after_refresh(lab.redraw)
 
     def action_experiment(self) -> None:
         experiments = self.reader.experiments()
@@ -210,14 +209,6 @@ class LessonScreen(Screen):
             self.lab.experiment(body)
             if self.one_at_a_time:
                 self.show_lab()
-
-    def on_knobs_asked(self, message: Knobs.Asked) -> None:
-        knob = message.knob
-        note = _("{range}. Turning it {effect}.").format(
-            range=knob.allowed(), effect=_("takes effect at once") if knob.live else _("starts the run again")
-        )
-        ask = Ask(knob.label, note, knob.format(self.lab.knobs[knob.name]), knob.parse)
-        self.app.push_screen(ask, lambda value: value is None or self.lab.turn(knob.name, value))
 
     # ------------------------------------------------------------ keeping
 

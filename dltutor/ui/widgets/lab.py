@@ -20,6 +20,8 @@ from dltutor.lesson import Lesson, PanelSpec
 from dltutor.link import EngineLink, Playback
 from dltutor.pictures import Picture
 from dltutor.ui.run_state import RunState, fold
+from dltutor.ui.screens.dialogs import Ask
+from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.board import Board
 from dltutor.ui.widgets.knobs import Knobs
 
@@ -42,7 +44,7 @@ class View:
     hidden: frozenset[str] = frozenset()
 
 
-class Lab(Vertical):
+class Lab(InTutor, Vertical):
     """Owns the engine of one lesson, from opening to leaving."""
 
     DEFAULT_CSS = """
@@ -169,7 +171,7 @@ class Lab(Vertical):
 
     # ------------------------------------------------------------ keys
 
-    def action_toggle(self) -> None:
+    def action_train(self) -> None:
         match self.state.status:
             case "running":
                 self.send(wire.Pause())
@@ -256,6 +258,18 @@ class Lab(Vertical):
     def on_knobs_turned(self, message: Knobs.Turned) -> None:
         self.turn(message.name, message.value)
 
+    def on_knobs_asked(self, message: Knobs.Asked) -> None:
+        """Ask for a value; none comes back from a dialog that was closed."""
+        knob = message.knob
+        effect = _("takes effect at once") if knob.live else _("starts the run again")
+        note = _("{range}. Turning it {effect}.").format(range=knob.allowed(), effect=effect)
+
+        def turn(value: Any) -> None:
+            if value is not None:
+                self.turn(knob.name, value)
+
+        self.app.push_screen(Ask(knob.label, note, knob.format(self.knobs[knob.name]), knob.parse), turn)
+
     # ------------------------------------------------------------ how it is looked at
 
     def look(self, **changes: Any) -> None:
@@ -341,7 +355,7 @@ class Lab(Vertical):
         specs = [(number, spec) for number, spec in specs if spec.name not in self.view.hidden]
         return sorted(specs, key=lambda item: order.get(item[1].name, len(order)))[:count]
 
-    def panel(self, number: int, spec: PanelSpec) -> tuple[str, Picture, dict[str, Any]]:
+    def panel(self, number: int, spec: PanelSpec) -> tuple[str, Picture | None, dict[str, Any]]:
         if not spec.curves:
             return f"{number} {spec.title}", self.picture(spec), {}
         before = self.before.curves(spec.curves, self.lesson.metric).series if self.before else []

@@ -18,6 +18,7 @@ from dltutor import lesson as lessons
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import Code, Formula, Lesson, Section, Text
+from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import bind
 
 SOON = {
@@ -87,7 +88,7 @@ class Experiment(Static, can_focus=True):
         self.action_run()
 
 
-class Reader(VerticalScroll):
+class Reader(InTutor, VerticalScroll):
     """Shows a section; `source` shows formulas as they were written."""
 
     DEFAULT_CSS = """
@@ -116,7 +117,7 @@ class Reader(VerticalScroll):
         return self.lesson.sections[self.index]
 
     def experiments(self) -> list[dict[str, Any]]:
-        return [block.body for block in self.section.blocks if getattr(block, "kind", "") == "lab"]
+        return [widget.body for widget in self.section.widgets() if widget.kind == "lab"]
 
     def compose(self) -> ComposeResult:
         yield Markdown(f"## {self.section.title}")

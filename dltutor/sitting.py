@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ def sit(progress: Progress, lesson: str, theme: str | None, play: Path | None, d
     if theme:
         tutor.theme = {"dark": DARK, "light": LIGHT}[theme].name
     tutor.run()
+    gc.freeze()  # what is left goes with the process: to look through it all once more takes a quarter of a second
     for line in farewell(tutor, progress):
         print(line)
     return tutor.return_code or 0

@@ -20,6 +20,8 @@ LEVELS = 16
 _INK = {"ascii": " .:-=+*#%@", "block": " ░▒▓█", "braille": " ░▒▓█"}
 _SIGNED_INK = {"ascii": "#=-. .:+@", "block": "≡=-  ░▒▓", "braille": "≡=-  ░▒▓"}
 _GAP = 1
+_SEVERAL = 6  # images that make a grid
+_COARSE = 9  # pixels of width below which an image is shrunk only to fit at all
 
 
 class _Grid(NamedTuple):
@@ -54,16 +56,20 @@ def draw(picture: Images, width: int, height: int, look: Look, *, title: str = "
 
 
 def _grid(area: Cells, shape: tuple[int, ...], captions: bool) -> _Grid:
-    """The largest whole scale at which all images fit; else as many as fit, shrunk if not even one does."""
+    """The largest whole scale at which all images fit; else as many as fit, shrunk where that would be very few."""
     count, tall, wide = shape
     caption = 1 if captions and area.height > 2 else 0
     for scale in range(max(1, area.width // wide), 0, -1):
         grid = _fit(area, wide * scale, math.ceil(tall * scale / 2), caption)
         if grid.columns * grid.rows >= count:
             return grid
-    grid = _fit(area, wide, math.ceil(tall / 2), caption)
-    if grid.columns and grid.rows:
-        return grid
+    whole = _fit(area, wide, math.ceil(tall / 2), caption)
+    for part in range(1, wide // _COARSE + 1 if count > 1 else 1):  # rather several smaller images than one or two whole ones
+        grid = _fit(area, wide // part, math.ceil(tall / part / 2), caption)
+        if grid.columns * grid.rows >= min(count, _SEVERAL):
+            return grid
+    if whole.columns and whole.rows:
+        return whole
     part = min(area.width / wide, (area.height - caption) * 2 / tall)
     return _fit(area, max(1, int(wide * part)), max(1, int(tall * part / 2)), caption)
 

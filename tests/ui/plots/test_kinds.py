@@ -111,6 +111,11 @@ def test_images_grow_by_whole_numbers_and_shrink_to_fit():
     assert (large.bg != -1).sum() == 12 * 6
 
 
+def test_many_large_images_shrink_by_whole_numbers_so_that_several_are_seen():
+    grid = images.draw(Images(np.ones((32, 28, 28))), 68, 17, MANY)
+    assert (grid.bg != -1).sum() == 4 * 2 * 14 * 7
+
+
 def test_captions_stand_below_and_mistakes_are_marked():
     picture = Images(np.ones((3, 8, 8)), ("7", "3→5", "1"), (1,))
     cells = images.draw(picture, 40, 5, MANY)

@@ -27,6 +27,7 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
         surface.visit(model)
         x, t = data.batch(knobs.batch, rng)
         loss = mse(net.forward(x), t)
+        net.backward(mse.grad)
         test_loss = mse.value(net.predict(data.test_x), data.test_t)
         yield Tick(
             net=net,
@@ -36,7 +37,6 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
             slope=float(model[0]) if len(model) == 2 else None,
             intercept=float(model[-1]),
         )
-        net.backward(mse.grad)
         sgd.step(lr=knobs.lr)
 
 

@@ -30,6 +30,7 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
     while True:
         x, t = data.batch(knobs.batch, rng)
         train_loss = loss(net.forward(x), t)
+        net.backward(loss.grad)
         test_loss = loss.value(net.predict(data.test_x), data.test_t)
         w, b = (net.host(value).copy() for value in (dense.w, dense.b))
         counts = confusion(data.test_x @ w + b, data.test_t, knobs.threshold)
@@ -43,7 +44,6 @@ def lab(knobs: Any, rng: np.random.Generator) -> Iterator[Tick]:
             precision=ratio(counts[1, 1], counts[:, 1]),
             recall=ratio(counts[1, 1], counts[1, :]),
         )
-        net.backward(loss.grad)
         sgd.step(lr=knobs.lr)
 
 

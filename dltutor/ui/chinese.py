@@ -14,9 +14,10 @@ import rich._wrap
 _OPENING = "“‘（《〈「『【〔([{"
 _CLOSING = "”’），。、；：？！》〉」』】〕…—～·)]},.;:?!%"
 _CHARACTER = "\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
+_SPACE = "[^\\S\u00a0\u202f]"  # where a line may break: not at a no-break space
+_LATIN = rf"[^{_CHARACTER}{re.escape(_OPENING)} \t\n\r\f\v\u3000]|[(\[{{](?=[^\s{_CHARACTER}])"  # also "(" in f(x)
 _WORD = re.compile(
-    rf"\s*(?:[{re.escape(_OPENING)}]*(?:[{_CHARACTER}]|[^\s{_CHARACTER}{re.escape(_OPENING)}]+)"
-    rf"[{re.escape(_CLOSING)}]*|\S)\s*"
+    rf"{_SPACE}*(?:[{re.escape(_OPENING)}]*(?:[{_CHARACTER}]|(?:{_LATIN})+)[{re.escape(_CLOSING)}]*|\S){_SPACE}*"
 )
 
 

@@ -31,3 +31,11 @@ def test_english_breaks_at_spaces_as_ever(monkeypatch):
 def test_nothing_is_lost():
     text = "第 2 课：w₁x₁+b>0（见图 1）。 end “x”…  "
     assert "".join(piece for _start, _end, piece in chinese.words(text)) == text
+
+
+def test_a_line_breaks_neither_at_a_no_break_space_nor_before_a_bracket_within_a_word(monkeypatch):
+    monkeypatch.setattr(rich._wrap, "words", chinese.words)
+    assert lines("so 2\u00a0(p\u00a0-\u00a0t) it is", 11) == ["so", "2\u00a0(p\u00a0-\u00a0t)", "it is"]
+    assert lines("call range(N, 3)", 10) == ["call", "range(N,", "3)"]
+    assert lines("看f(x)的值", 6) == ["看f(x)", "的值"]
+    assert lines("形状x(见图)", 7) == ["形状x", "(见图)"]

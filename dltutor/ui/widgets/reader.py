@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token
 from rich.style import Style
 from rich.syntax import ANSISyntaxTheme, Syntax
@@ -21,6 +24,7 @@ from dltutor.lesson import Code, Formula, Lesson, Section, Text
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import bind
 
+LONGEST_UNBROKEN = 40  # cells of a formula or a piece of code in a sentence
 SOON = {
     "predict": "a prediction to make",
     "quiz": "a quiz",
@@ -46,6 +50,21 @@ def inline(tex: str) -> str:
     """`tex` in one row, for the midst of a sentence."""
     rows = drawn(tex)
     return rows[0].strip() if len(rows) == 1 else tex
+
+
+@functools.cache
+def parser() -> MarkdownIt:
+    """Reads Markdown in which no line breaks within a short formula or piece of code."""
+    reader = MarkdownIt("gfm-like")
+    reader.core.ruler.push("hold_together", hold_together)
+    return reader
+
+
+def hold_together(state: StateCore) -> None:
+    for token in state.tokens:
+        for child in token.children or ():
+            if child.type == "code_inline" and len(child.content) <= LONGEST_UNBROKEN:
+                child.content = child.content.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def code_theme(ink: Callable[[str], str]) -> ANSISyntaxTheme:
@@ -120,7 +139,7 @@ class Reader(InTutor, VerticalScroll):
         return [widget.body for widget in self.section.widgets() if widget.kind == "lab"]
 
     def compose(self) -> ComposeResult:
-        yield Markdown(f"## {self.section.title}")
+        yield Markdown(f"## {self.section.title}", parser_factory=parser)
         for block in self.section.blocks:
             yield from self._block(block)
 
@@ -128,7 +147,7 @@ class Reader(InTutor, VerticalScroll):
         match block:
             case Text(markdown):
                 render = (lambda tex: f"`${tex}$`") if self.source else (lambda tex: f"`{inline(tex)}`")
-                yield Markdown(lessons.inline_math(markdown, render), open_links=False)
+                yield Markdown(lessons.inline_math(markdown, render), parser_factory=parser, open_links=False)
             case Formula(tex):
                 rows = [f"$$ {tex} $$"] if self.source else drawn(tex)
                 yield Static("\n".join(rows), markup=False, classes="formula")

@@ -112,7 +112,10 @@ class Heading:
         return self.metrics.get(name, name.replace("_", " "))
 
     def word(self, text: str) -> str:
-        """What a lab's word for something in a picture reads like."""
+        """What a lab's word for something in a picture reads like; "shirt (coat)" is made of two."""
+        first, bracket, second = text.removesuffix(")").partition(" (")
+        if bracket and text.endswith(")") and text not in self.words:
+            return f"{self.word(first)} ({self.word(second)})"
         return self.words.get(text, text)
 
 

@@ -482,6 +482,14 @@ def test_an_unsound_translation_gives_way_to_english(folder: Path, case: str) ->
         lessons.load(folder, "zh", strict=True)
 
 
+def test_what_a_lab_calls_things_reads_as_the_lesson_says(folder: Path) -> None:
+    edit(folder / "lesson.md", "minutes: 5", "minutes: 5\nwords: {fit: fitted line, coat: overcoat}")
+    edit(folder / "lesson.zh.md", "title: 一条直线", "title: 一条直线\nwords: {coat: 外套, shirt: 衬衫}")
+    english, chinese = lessons.load(folder), lessons.load(folder, "zh", strict=True)
+    assert [english.word(text) for text in ("fit", "shirt (coat)", "x")] == ["fitted line", "shirt (overcoat)", "x"]
+    assert [chinese.word(text) for text in ("fit", "shirt (coat)", "8 (3)")] == ["fitted line", "衬衫 (外套)", "8 (3)"]
+
+
 # ---------------------------------------------------------------- the lessons that come with it
 
 BUILT_IN = [folder for folder in sorted(built_in().iterdir()) if (folder / "lesson.md").is_file()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
 import math
 import re
@@ -247,15 +246,8 @@ def test_neurons_of_the_first_layer_have_a_straight_edge():
         assert rises.all() or not rises.any() or not caption.startswith("1.")
 
 
-def test_fashion_images_train_where_they_are_found(tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    for part, count in (("train", 300), ("t10k", 100)):
-        images = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        labels = (np.arange(count) % 10).astype(np.uint8)
-        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
-            header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-            (tmp_path / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(header + array.tobytes()))
-    monkeypatch.setenv("DLTUTOR_FASHION_MNIST", str(tmp_path))
+@pytest.mark.usefixtures("fashion")
+def test_fashion_images_train_where_they_are_found():
     *_, last = islice(ticks(data="fashion"), 3)
     pictures = last.pictures()
     assert pictures["boundary"].values.shape == (32, 28, 28) == pictures["neurons"].values.shape

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from dltutor.bench.processes import resident
 from dltutor.bench.rows import Row, at_least, at_most, median, quantile, to_know
-from dltutor.bench.sitting import GAPS, Keys, Learner, section, settle_in, text
+from dltutor.bench.sitting import (
+    GAPS,
+    LONG_GAPS,
+    Keys,
+    Learner,
+    built_in_lessons,
+    knob,
+    section,
+    settle_in,
+    text,
+)
 from dltutor.bench.speed import slowness
 from dltutor.lesson import Heading
 
@@ -17,9 +27,10 @@ WARM_TIMES = 5
 PAINT = 60.0  # ms, p95
 APPLICATION, ENGINE = 80.0, 300.0  # MB
 LESSON = "06-mlp"  # whose lab trains under the keys
+SETTLED = 10.0  # seconds of training after which the memory is taken
 LONG = {"pace": 0.0, "steps": 10**9}  # as fast as it goes, and longer than anyone looks
 MOST_COLD = 12  # openings with nothing compiled, until enough keys were pressed
-SCROLL, TURN = ("\x1b[B", "\x1b[A"), ("n", "p")
+SCROLL, TURN, KNOBS = ("\x1b[B", "\x1b[A"), ("n", "p"), ("k", "k")
 BATCH = 8  # keys between two looks at whether it still compiles
 SECONDS = 180.0  # the longest wait for a first frame
 
@@ -44,9 +55,7 @@ def measure(folder: Path, runs: int) -> list[Row]:
 
 
 def _lessons() -> list[Heading]:
-    from dltutor.course import catalogue
-
-    return [entry.heading for entry in catalogue("en").entries if entry.heading and entry.heading.has_lab]
+    return [lesson for lesson in built_in_lessons() if lesson.has_lab]
 
 
 # ---------------------------------------------------------------- opening
@@ -73,24 +82,30 @@ def _openings(lesson: Heading, cold: Opening, warm: list[Opening]) -> Iterator[R
 
 
 def while_training(home: Path, lesson: Heading, count: int) -> list[Row]:
-    """Keys that scroll the text and turn the section while the lab trains as fast as it goes; then the memory."""
+    """Three kinds of key while the lab trains as fast as it goes; the memory before and after."""
     settle_in(home, lesson, **LONG)
-    scroll, turn = Keys(SCROLL, text), Keys(TURN, section)
+    kinds = {
+        "scroll the text": Keys(SCROLL, text),
+        "turn the section": Keys(TURN, section, LONG_GAPS),
+        "go to the knobs": Keys(KNOBS, knob),
+    }
     with Learner(home, lesson) as learner:
         learner.choose()
         learner.open()
         learner.press(" ")
         learner.until(learner.trains, SECONDS)
-        scroll.press(learner, count)
+        learner.listen(SETTLED)
         memory = resident(learner.pid)
-        scroll.look(learner)
-        turn.press(learner, count)
-        turn.look(learner)
+        for keys in kinds.values():
+            keys.press(learner, count)
+            keys.look(learner)
+        later = resident(learner.pid)[learner.pid]
         application = memory.pop(learner.pid)
+    rows = [row for name, keys in kinds.items() for row in _paints(f"training at max: {name}", keys.answers())]
     return [
-        *_paints("training at max: scroll the text", scroll.answers()),
-        *_paints("training at max: turn the section", turn.answers()),
+        *rows,
         at_most("application while it plots: memory", application, APPLICATION, "MB"),
+        to_know("application after all these keys and steps: memory", later, "MB"),
         at_most("its engine: memory", sum(memory.values()), ENGINE, "MB"),
     ]
 

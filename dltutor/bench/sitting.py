@@ -17,7 +17,8 @@ SIZE = (140, 45)  # text and lab side by side
 TRAINED = re.compile(r"▶.*?\s([\d,]+)/[\d,]+")
 COMPILING = re.compile(r"compiling \d+ of \d+: \w+")
 DRAWN = re.compile("[▀▄█\u2801-\u28ff]")
-GAPS = (0.2, 0.5)  # seconds from one key to the next: at random, so that no timer keeps pace with them
+GAPS = (0.3, 0.6)  # seconds from one key to the next: at random, so that no timer keeps pace with them
+LONG_GAPS = (0.8, 1.2)  # where a whole section is laid out anew
 
 
 def settle_in(home: Path, lesson: Heading, **setting: Any) -> None:
@@ -26,6 +27,15 @@ def settle_in(home: Path, lesson: Heading, **setting: Any) -> None:
 
     with Progress.open(home) as progress:
         progress.set_place(lesson.id, lesson.section_ids[0], 0.0, setting)
+
+
+def built_in_lessons() -> list[Heading]:
+    """Those that come with dltutor, in the order of the course; a learner's own lie in a folder that is not looked
+    into here."""
+    from dltutor.course import built_in, catalogue
+
+    entries = [entry for entry in catalogue("en").entries if entry.folder.is_relative_to(built_in().resolve())]
+    return [entry.heading for entry in entries if entry.heading]
 
 
 class Learner(Terminal):
@@ -68,6 +78,7 @@ class Keys:
 
     keys: tuple[str, str]
     effect: Callable[[list[str]], object]
+    gaps: tuple[float, float] = GAPS
     pressed: list[float] = field(default_factory=list)
     shown: list[tuple[float, object]] = field(default_factory=list)
 
@@ -75,7 +86,7 @@ class Keys:
         """Press so many. What comes back is only taken, not looked at: that would hold up the next piece's time."""
         for _key in range(count):
             self.pressed.append(learner.press(self.keys[len(self.pressed) % 2]))
-            learner.listen(random.uniform(*GAPS))
+            learner.listen(random.uniform(*self.gaps))
 
     def look(self, learner: Learner) -> list[float]:
         """Go through what came back; when the lab was seen to compile."""
@@ -107,6 +118,11 @@ def _first_change(shown: Iterable[tuple[float, object]], after: float, before: f
 def section(lines: list[str]) -> object:
     """Which section is open: the number in the first line."""
     return re.findall(r"\s(\d+)/\d+\s", lines[0])[:1]
+
+
+def knob(lines: list[str]) -> object:
+    """Whether a knob is chosen: it stands between two marks."""
+    return any("‹" in line for line in lines)
 
 
 def text(lines: list[str]) -> object:

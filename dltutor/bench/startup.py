@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
+from dltutor.bench.sitting import built_in_lessons
 from dltutor.bench.speed import hello_script
 from dltutor.bench.terminal import Terminal, python
 
@@ -50,6 +51,4 @@ def _scripts(folder: Path) -> tuple[list[str], list[str]]:
 
 def _lesson() -> str:
     """What stands in the first frame of the application: the title of the first lesson."""
-    from dltutor.course import catalogue
-
-    return catalogue("en").entries[0].title
+    return built_in_lessons()[0].title

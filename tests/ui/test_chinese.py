@@ -1,5 +1,7 @@
 """Where lines of Chinese may break."""
 
+import itertools
+
 import rich._wrap
 from rich._wrap import divide_line
 
@@ -8,7 +10,7 @@ from dltutor.ui import chinese
 
 def lines(text: str, width: int) -> list[str]:
     cuts = [0, *divide_line(text, width), len(text)]
-    return [text[start:end].rstrip() for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [text[start:end].rstrip() for start, end in itertools.pairwise(cuts)]
 
 
 def test_rich_asks_for_words_where_they_are_replaced():

@@ -39,6 +39,7 @@ from dltutor.wire import (
 )
 
 LAST_BYTES = 4000  # of standard error, shown when the engine dies
+PATIENCE = 0.5  # seconds until a process that was killed is given up
 Entry = tuple[float, Event]  # of a recording: seconds since its start, and what the engine said
 
 
@@ -92,7 +93,7 @@ class EngineLink:
             yield event  # type: ignore[misc]
         code = await process.wait()
         if self._drain:
-            await self._drain
+            await asyncio.wait([self._drain], timeout=PATIENCE)
         if not (told or self._closing):
             yield self._death(code)
 
@@ -103,9 +104,11 @@ class EngineLink:
         if process and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            with contextlib.suppress(TimeoutError):  # whatever else the lab has started may hold the pipes for ever
+                await asyncio.wait_for(process.wait(), PATIENCE)
         if self._drain:
-            await self._drain
+            await asyncio.wait([self._drain], timeout=PATIENCE)
+            self._drain.cancel()
         if self._recorder:
             self._recorder.close()
 

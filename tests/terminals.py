@@ -40,6 +40,10 @@ class Terminal:
         while text not in self.written:
             assert self._read(), f"{text!r} did not come; it wrote {self.written[-2000:]!r}"
 
+    def idle(self) -> None:
+        """Let the program go on for a moment, and read what it writes."""
+        self._read(0.05)
+
     def end(self) -> int:
         """Wait until the program has ended; its exit code."""
         while self.process.poll() is None:

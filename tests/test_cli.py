@@ -398,9 +398,11 @@ def test_ctrl_c_ends_a_run_in_a_pipe_with_its_summary(labs):
     assert errors == ""
 
 
-def test_ctrl_c_twice_ends_even_a_step_that_never_ends(terminal):
+def test_ctrl_c_twice_ends_even_a_step_that_never_ends(terminal, home):
     shown = terminal("run", "faulty", "--set", "fault=forever")
     shown.until("0/20")
+    while not (home / "forever").exists():
+        shown.idle()
     shown.press("\x03")
     shown.until("Ctrl-C again")
     shown.press("\x03")

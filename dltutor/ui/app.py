@@ -44,6 +44,7 @@ class Tutor(TerminalMixin, App[None]):
         bind("T", "theme", "", "dark or light"),
         bind("ctrl+l", "redraw", "", "draw the whole screen again"),
         bind("q", "leave_app", "quit", "leave; everything is kept"),
+        bind("ctrl+p", "command_palette", "", "a command or a lesson, found by typing", priority=True),
         bind("ctrl+q", "leave_app", "", "leave; everything is kept", priority=True),
     ]
 

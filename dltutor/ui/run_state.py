@@ -81,7 +81,8 @@ def fold(state: RunState, event: wire.Event) -> RunState:
         case wire.Ready():
             state.status, state.compiling = "ready", None
         case wire.Started():
-            return RunState("ready", started=event, printed=state.printed, deliveries=state.deliveries)
+            printed = RunState().printed if state.started else state.printed  # what the lab says as it is loaded stays
+            return RunState("ready", started=event, printed=printed, deliveries=state.deliveries)
         case wire.Resumed(step):
             state.status, state.step = "running", step
         case wire.Paused(step):

@@ -15,7 +15,12 @@ from dltutor.link import Playback
 from dltutor.progress import Progress
 from dltutor.ui.app import Tutor
 from dltutor.ui.plots.look import Look
+from dltutor.ui.screens.dialogs import Answer, Ask, Help, Message
+from dltutor.ui.screens.home import Home, Lessons, Search
+from dltutor.ui.screens.lesson import LessonScreen
+from dltutor.ui.widgets.knobs import Knobs
 from dltutor.ui.widgets.lab import Lab
+from dltutor.ui.widgets.reader import Experiment
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SMALL, LARGE = (80, 24), (140, 45)
@@ -247,3 +252,105 @@ async def test_playback_is_what_was_recorded():
     events = [event async for event in link.events()]
     assert isinstance(events[-1], wire.Finished)
     assert any(isinstance(event, wire.Frame) for event in events)
+
+
+# ---------------------------------------------------------------- knobs
+
+
+@asynccontextmanager
+async def turning(progress: Progress) -> AsyncIterator[tuple[Pilot, Knobs]]:
+    """The lab of lesson 6 with the focus on its first knob."""
+    async with tutor(progress, "06-mlp", LARGE) as pilot:
+        await trained(pilot)
+        await pilot.press("tab", "k")
+        knobs = lab(pilot).query_one(Knobs)
+        await until(pilot, lambda: knobs.has_focus)
+        yield pilot, knobs
+
+
+async def test_arrow_keys_choose_a_knob_and_turn_it(progress):
+    async with turning(progress) as (pilot, knobs):
+        names = list(knobs.knobs)
+        await pilot.press("down")
+        assert knobs.chosen.name == names[1]
+        await pilot.press("up", "up")
+        assert knobs.chosen.name == names[-1]
+        await pilot.press("down", "down")
+        knob = knobs.chosen
+        await pilot.press("right")
+        await until(pilot, lambda: lab(pilot).knobs[knob.name] == knob.nudge(knob.default, 1))
+        await pilot.press("left")
+        await until(pilot, lambda: lab(pilot).knobs[knob.name] == knob.default)
+
+
+async def test_backspace_puts_a_knob_back(progress):
+    async with turning(progress) as (pilot, knobs):
+        knob = knobs.chosen
+        await pilot.press("right")
+        await until(pilot, lambda: lab(pilot).knobs[knob.name] != knob.default)
+        await pilot.press("backspace")
+        await until(pilot, lambda: lab(pilot).knobs[knob.name] == knob.default)
+
+
+async def test_a_click_chooses_a_knob(progress):
+    async with turning(progress) as (pilot, knobs):
+        await pilot.click(Knobs, offset=(3, 2))  # its border is row 0
+        await until(pilot, lambda: knobs.chosen.name == list(knobs.knobs)[1])
+
+
+async def test_escape_leaves_the_knobs_and_then_the_lesson(progress):
+    async with turning(progress) as (pilot, knobs):
+        await pilot.press("escape")
+        await until(pilot, lambda: not knobs.has_focus and pilot.app.screen.in_lab)
+
+
+async def test_k_opens_the_knobs_from_the_text_where_only_one_is_seen(progress):
+    async with tutor(progress, "06-mlp", SMALL) as pilot:
+        await trained(pilot)
+        await pilot.press("k")
+        await until(pilot, lambda: lab(pilot).query_one(Knobs).has_focus)
+
+
+# ---------------------------------------------------------------- what the lab says
+
+
+async def test_what_a_lab_printed_is_told_and_shown(progress):
+    async with tutor(progress, "06-mlp") as pilot:
+        await trained(pilot)
+        lab(pilot).hear(wire.Printed("weights [0.5]\n"))
+        await pilot.press("tab")
+        await shown(pilot, "it printed")
+        await pilot.press("d")
+        await shown(pilot, "weights [0.5]")
+
+
+async def test_a_fault_is_told_with_its_remedy_and_where_it_was(progress):
+    async with tutor(progress, "06-mlp") as pilot:
+        await trained(pilot)
+        trace = "\n".join(f"line {n}" for n in range(30))
+        lab(pilot).hear(wire.Failed("shapes [3] differ", "Look at the lab.", trace=trace))
+        await pilot.press("tab")
+        for words in ("shapes [3] differ", "Look at the lab.", "line 29"):
+            await shown(pilot, words)
+
+
+# ---------------------------------------------------------------- keys
+
+
+@pytest.mark.parametrize(
+    "where", [Tutor, Home, LessonScreen, Help, Message, Ask, Search, Lessons, Answer, Knobs, Experiment]
+)
+def test_every_key_says_what_it_does(where):
+    assert where.BINDINGS and all(binding.tooltip for binding in where.BINDINGS)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_help_is_named_wherever_one_is(progress, language):
+    i18n.use(language)
+    async with tutor(progress, "06-mlp", SMALL) as pilot:
+        await trained(pilot)
+        for keys in ([], ["tab"], ["k"]):
+            await pilot.press(*keys)
+            await until(pilot, lambda: "? " in text(pilot).splitlines()[-1])
+            last = text(pilot).splitlines()[-1]
+            assert last.endswith(("help", "帮助", "quit", "退出")), last

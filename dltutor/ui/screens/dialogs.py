@@ -77,6 +77,10 @@ class Message(Dialog):
         yield KeyBar()
 
 
+class Answer(Input):
+    BINDINGS = [bind("enter", "submit", "ok", "take this value")]
+
+
 class Ask(Dialog):
     """A typed answer. `parse` turns it into a value, or raises a DltutorError that is shown under it."""
 
@@ -94,7 +98,7 @@ class Ask(Dialog):
         with Vertical(id="box") as box:
             box.border_title = self._title
             yield Static(self._note, markup=False)
-            yield Input(self._value, compact=True)
+            yield Answer(self._value, compact=True)
             yield Static("", id="wrong", markup=False)
         yield KeyBar()
 

@@ -42,7 +42,8 @@ class Home(InTutor, Screen[None]):
     Home Search { display: none; padding: 0 2; background: $background; border-bottom: solid $faint; }
     Home.-searching Search { display: block; }
     Home.-narrow #body { layout: vertical; }
-    Home.-narrow #about { width: 100%; height: 9; border-left: none; border-top: solid $faint; padding: 0 2; }
+    Home.-narrow Lessons { width: 100%; height: auto; max-height: 60%; }
+    Home.-narrow #about { width: 100%; height: 1fr; border-left: none; border-top: solid $faint; padding: 0 2; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [

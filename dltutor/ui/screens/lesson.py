@@ -150,9 +150,9 @@ class LessonScreen(InTutor, Screen[None]):
         if not self.lab:
             self.notify(_("This lesson has no lab."))
             return
-        getattr(self.lab, f"action_{name}")()
         if self.one_at_a_time and not self.has_class("-lab"):
             self.show_lab()
+        getattr(self.lab, f"action_{name}")()
 
     def action_panel(self, number: int) -> None:
         if self.lab:

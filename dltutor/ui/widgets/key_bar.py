@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.events import Resize
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
@@ -20,6 +20,9 @@ def bind(
 
 
 class KeyBar(Footer):
+    """As many keys as there is room for, those of the focused widget first; the last one, help, always."""
+
+    ALWAYS = ("keys", "close")  # actions
     DEFAULT_CSS = """
     KeyBar FooterKey { margin-right: 1; }
     KeyBar FooterKey .footer-key--key { padding: 0; }
@@ -32,17 +35,34 @@ class KeyBar(Footer):
 
     def compose(self) -> ComposeResult:
         if self._bindings_ready:
-            yield from self._keys()
-
-    def _keys(self) -> Iterator[FooterKey]:
-        shown = set()
-        named = getattr(self.screen, "names_key", lambda _action: True)
-        for _node, binding, enabled, _tip in self.screen.active_bindings.values():
-            if binding.show and binding.action not in shown and named(binding.action):
-                shown.add(binding.action)
+            for binding, enabled in self._fitting():
                 display = self.app.get_key_display(binding)
-                key = FooterKey(
-                    binding.key, display, _(binding.description), binding.action, not enabled, _(binding.tooltip)
-                )
+                text, tooltip = _(binding.description), _(binding.tooltip)
+                key = FooterKey(binding.key, display, text, binding.action, not enabled, tooltip)
                 key.compact = True
                 yield key
+
+    def on_resize(self, _event: Resize) -> None:
+        self.bindings_changed(self.screen)
+
+    def _fitting(self) -> list[tuple[Binding, bool]]:
+        """The named keys that fit, and whether each is enabled."""
+        named = self._named()
+        room = self.app.size.width - 1 - sum(map(self._width, (one for one in named if one[0].action in self.ALWAYS)))
+        fitting = []
+        for one in named:
+            always = one[0].action in self.ALWAYS
+            room -= 0 if always else self._width(one)
+            if always or room >= 0:
+                fitting.append(one)
+        return fitting
+
+    def _width(self, one: tuple[Binding, bool]) -> int:
+        return cell_len(self.app.get_key_display(one[0])) + cell_len(_(one[0].description)) + 2
+
+    def _named(self) -> list[tuple[Binding, bool]]:
+        """The keys that have a word in the line, an action once."""
+        wanted = getattr(self.screen, "names_key", lambda _action: True)
+        active = self.screen.active_bindings.values()
+        named = {b.action: (b, enabled) for _node, b, enabled, _tip in reversed(active) if b.show and wanted(b.action)}
+        return list(reversed(named.values()))

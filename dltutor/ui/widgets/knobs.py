@@ -121,9 +121,12 @@ class Knobs(Widget, can_focus=True):
         self.post_message(self.Closed())
 
     def on_click(self, event: Click) -> None:
+        at = event.get_content_offset(self)
+        if at is None:  # its border
+            return
         rows = self._rows(self.size.width)
-        index = event.y + rows * (event.x // max(1, self.size.width // max(1, self.size.width // COLUMN)))
-        if event.y < rows and index < len(self.knobs):
+        index = at.y + rows * (at.x // max(1, self.size.width // max(1, self.size.width // COLUMN)))
+        if index < len(self.knobs):
             self._chosen = index
             self.focus()
             self.refresh()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -28,6 +29,8 @@ from dltutor.ui.widgets.knobs import Knobs
 PACES = {3.0: "slow", 30.0: "normal", 300.0: "fast", 0.0: "max"}
 REDRAW = 0.1  # seconds between two drawings
 TALL = 30  # rows from which the knobs are always open
+TRACE_LINES = 8  # of a fault
+PRINTED_SHOWN = 10  # lines
 CELLS_A_PANEL = 650  # fewer, and a picture says little
 
 Link = EngineLink | Playback
@@ -55,7 +58,8 @@ class Lab(InTutor, Vertical):
         display: none; overflow-y: auto; }
     Lab > #setting { height: 1; padding: 0 1; color: $muted; }
     Lab > Knobs { display: none; border-top: solid $faint; }
-    Lab > #said { display: none; height: auto; max-height: 6; padding: 0 1; color: $muted; border-top: solid $faint; }
+    Lab > #said { display: none; height: auto; max-height: 40%; overflow-y: auto;
+        padding: 0 1; color: $muted; border-top: solid $faint; }
     Lab.-fault > #fault { display: block; }
     Lab.-knobs > Knobs { display: block; }
     Lab.-knobs > #setting { display: none; }
@@ -101,7 +105,8 @@ class Lab(InTutor, Vertical):
         self.open()
 
     def on_resize(self) -> None:
-        self.set_class(self.size.height >= TALL, "-knobs")
+        self.set_class(self.size.height >= TALL or self.query_one(Knobs).has_focus, "-knobs")
+        self.show_status()
 
     def setting(self) -> dict[str, Any]:
         """What brings this lab back as it is."""
@@ -366,12 +371,14 @@ class Lab(InTutor, Vertical):
         return self.state.picture(spec, self.lesson, self.view.log if spec.curves else None)
 
     def sentences(self) -> list[str]:
-        """The pictures that are shown, in words."""
+        """The pictures that are shown, in words; and what the lab printed."""
         from dltutor.ui.plots.board import say
 
         specs = {spec.name: spec for spec in self.lesson.pictures}
         pictures = [(specs[name].title, self.picture(specs[name])) for name in self._shown]
-        return [f"{title}: {say(picture)}" for title, picture in pictures]
+        said = [f"{title}: {say(picture)}" for title, picture in pictures]
+        printed = list(self.state.printed)[-PRINTED_SHOWN:]
+        return said + ([_("The lab printed:"), *(f"  {line}" for line in printed)] if printed else [])
 
     def on_board_resized(self) -> None:
         self.redraw()
@@ -379,21 +386,30 @@ class Lab(InTutor, Vertical):
     def show_status(self) -> None:
         if not self.is_mounted:
             return
-        line = status_line(self.state, self.lesson, self._wanted)
-        self.query_one("#status", Static).update(Text(line, no_wrap=True, overflow="ellipsis"))
+        line = "  ".join(fitting(status_parts(self.state, self.lesson, self._wanted), self.content_size.width - 2))
+        self.query_one("#status", Static).update(Text(line, no_wrap=True))
         self.show_setting()
-        fault = self.state.failure
+        self.show_fault(self.state.failure)
+
+    def show_fault(self, fault: wire.Failed | None) -> None:
+        """What went wrong, what to do about it, and where it was in the code."""
         self.set_class(fault is not None, "-fault")
-        if fault:
-            box = self.query_one("#fault", Static)
-            box.border_title = _("The run ended")
-            box.update("\n".join(filter(None, [fault.message, fault.hint, "\n".join(fault.trace.splitlines()[-8:])])))
+        if not fault:
+            return
+        box = self.query_one("#fault", Static)
+        box.border_title = _("The run ended")
+        text = Text(fault.message, self.app.ink("red"))
+        if fault.hint:
+            text.append("\n" + fault.hint, self.app.ink("text"))
+        if fault.trace:
+            text.append("\n" + "\n".join(fault.trace.splitlines()[-TRACE_LINES:]), self.app.ink("muted"))
+        box.update(text)
 
     def show_setting(self) -> None:
         """All knobs in a line, seed and speed with them: enough to say what is running."""
-        values = " · ".join(f"{knob.label} {knob.format(self.knobs[name])}" for name, knob in self.lesson.knobs.items())
-        line = f"{pace_name(self.pace)} · {_('seed')} {self.seed} · {values}"
-        self.query_one("#setting", Static).update(Text(line, no_wrap=True, overflow="ellipsis"))
+        values = [f"{knob.label} {knob.format(self.knobs[name])}" for name, knob in self.lesson.knobs.items()]
+        parts = fitting([pace_name(self.pace), f"{_('seed')} {self.seed}", *values], self.content_size.width - 2, " · ")
+        self.query_one("#setting", Static).update(Text(" · ".join(parts), no_wrap=True))
 
 
 def panels_that_fit(width: int, height: int) -> int:
@@ -406,13 +422,21 @@ def pace_name(pace: float) -> str:
     return names.get(PACES.get(pace, ""), _("{pace:g} steps/s").format(pace=pace))
 
 
-def status_line(state: RunState, lesson: Lesson, wanted: bool) -> str:
-    """One line: what the lab is doing, how far it is, and its first metrics."""
+def fitting(parts: list[str], width: int, joint: str = "  ") -> list[str]:
+    """As many of the first `parts` as stand whole in `width` cells, joined; one at least."""
+    kept = parts
+    while len(kept) > 1 and cell_len(joint.join([*kept, "…"] if kept != parts else kept)) > width:
+        kept = kept[:-1]
+    return kept if kept == parts else [*kept, "…"]
+
+
+def status_parts(state: RunState, lesson: Lesson, wanted: bool) -> list[str]:
+    """What the lab is doing, how far it is, whether it printed, and its metrics; the most important first."""
     if state.status == "compiling" and state.compiling:
         done, total = state.compiling.done, state.compiling.total
         bar = "▰" * round(10 * done / max(1, total)) + "▱" * (10 - round(10 * done / max(1, total)))
         text = _("compiling {n} of {total}: {kernel}").format(n=done + 1, total=total, kernel=state.compiling.kernel)
-        return f"{bar} {text}" + (f" · {_('starts when ready')}" if wanted else "")
+        return [f"{bar} {text}", *([_("starts when ready")] if wanted else [])]
     marks = {
         "starting": ("◌", _("starting the engine")),
         "ready": ("◌", _("getting the data ready")),
@@ -427,5 +451,6 @@ def status_line(state: RunState, lesson: Lesson, wanted: bool) -> str:
     parts = [f"{mark} {words}"]
     if state.started:
         parts.append(f"{state.step:,}/{state.started.steps:,}")
-        parts += [f"{lesson.metric(name)} {value:.3g}" for name, value in list(state.last_metrics().items())[:4]]
-    return "  ".join(parts)
+    if state.printed:
+        parts.append(_("it printed (d)"))
+    return parts + [f"{lesson.metric(name)} {value:.3g}" for name, value in state.last_metrics().items()]

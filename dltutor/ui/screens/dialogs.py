@@ -26,6 +26,7 @@ class Dialog(ModalScreen):
     Dialog > #box {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $blue; border-title-color: $blue; padding: 0 1; background: $background;
+        scrollbar-size-vertical: 1;
     }
     Dialog #box > VerticalScroll { height: auto; max-height: 100h; }
     """
@@ -60,7 +61,12 @@ def help_rows(screen: Screen) -> list[tuple[str, str]]:
     for _node, binding, enabled, _tip in screen.active_bindings.values():
         if binding.tooltip and enabled:
             keys.setdefault(_(binding.tooltip), []).append(screen.app.get_key_display(binding))
-    return [(" ".join(dict.fromkeys(names)), what) for what, names in keys.items()]
+    return [(_together(list(dict.fromkeys(names))), what) for what, names in keys.items()]
+
+
+def _together(names: list[str]) -> str:
+    """Keys in a row: digits as a range."""
+    return f"{min(names)}-{max(names)}" if len(names) > 2 and all(map(str.isdigit, names)) else " ".join(names)
 
 
 class Message(Dialog):

@@ -39,7 +39,7 @@ class Home(InTutor, Screen[None]):
         scrollbar-size-vertical: 1; }
     Home Lessons:focus { border: none; background-tint: $background 0%; }
     Home #about { width: 1fr; padding: 1 2; border-left: solid $faint; scrollbar-size-vertical: 1; }
-    Home Search { display: none; padding: 0 2; background: $background; border-bottom: solid $faint; }
+    Home Search { display: none; padding: 0 2 !important; background: $background; border-bottom: solid $faint; }
     Home.-searching Search { display: block; }
     Home.-narrow #body { layout: vertical; }
     Home.-narrow Lessons { width: 100%; height: auto; max-height: 60%; }
@@ -186,6 +186,8 @@ class Home(InTutor, Screen[None]):
         choices.clear_options()
         choices.add_options(self._options() or [Option(Text(_("nothing found")), disabled=True)])
         self._choose("")
+        if not self.chosen:
+            self.query_one("#text", Static).update()
 
     def on_input_submitted(self) -> None:
         self.query_one(OptionList).focus()

@@ -20,7 +20,6 @@ from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.progress import Progress
-from dltutor.ui import chinese
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.home import Home
 from dltutor.ui.terminal import TerminalMixin
@@ -61,7 +60,8 @@ class Tutor(TerminalMixin, App[None]):
         self._notice = ""  # the last thing said of the progress file
         self._play = play
         self.play_speed = 1.0  # 0: all at once
-        chinese.break_lines()
+        if i18n.current() != "en":
+            break_lines()
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = LIGHT.name if progress.preference("theme") == LIGHT.name else DARK.name
@@ -107,6 +107,7 @@ class Tutor(TerminalMixin, App[None]):
         return Home()
 
     def on_mount(self) -> None:
+        self.call_after_refresh(break_lines)
         with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread, or not this system
             self._hear_signals()
         with self.writing():
@@ -135,6 +136,7 @@ class Tutor(TerminalMixin, App[None]):
             return
         from dltutor.ui.screens.lesson import LessonScreen  # its Markdown is not needed for the first paint
 
+        break_lines()
         self.push_screen(LessonScreen(lesson))
 
     def leave_lesson(self) -> None:
@@ -208,3 +210,10 @@ class Tutor(TerminalMixin, App[None]):
             self.push_screen(TooSmall())
         elif shown and not small:
             self.pop_screen()
+
+
+def break_lines() -> None:
+    """Break lines of Chinese between characters. It takes 5 ms to get ready: not before a first paint in English."""
+    from dltutor.ui import chinese
+
+    chinese.break_lines()

@@ -86,10 +86,11 @@ class Knob:
         step = _next_rung(span * (1 + 1e-6), -1)
         return max(1.0, step) if self.kind == "int" else step
 
-    def allowed(self) -> str:
-        """What this knob may be, in words."""
+    def allowed(self, labels: bool = False) -> str:
+        """What this knob may be, in words; with `labels`, choices as the learner sees them, not as the lab does."""
         if self.kind == "choice":
-            return _("one of {choices}").format(choices=", ".join(map(_word, self.choices)))
+            choices = self.choices.values() if labels else map(_word, self.choices)
+            return _("one of {choices}").format(choices=", ".join(choices))
         if self.kind == "bool":
             return _("on or off")
         low, high = (f"{end:.6g}" for end in self.range or ())

@@ -29,6 +29,7 @@ from dltutor.ui.widgets.key_bar import bind
 if TYPE_CHECKING:  # not needed for the first paint
     from dltutor.link import EngineLink, Playback
     from dltutor.ui.run_state import RunState
+    from dltutor.ui.screens.lesson import LessonScreen
 
 
 HUNG_UP = 128 + signal.SIGHUP  # exit code
@@ -137,7 +138,15 @@ class Tutor(TerminalMixin, App[None]):
         from dltutor.ui.screens.lesson import LessonScreen  # its Markdown is not needed for the first paint
 
         break_lines()
-        self.push_screen(LessonScreen(lesson))
+        self.run_worker(self._show_lesson(LessonScreen(lesson)))
+
+    async def _show_lesson(self, screen: LessonScreen) -> None:
+        """In place of another lesson where one is open: one engine at a time."""
+        if self.screen_stack[1:]:
+            await self._close_screens()
+            while self.screen_stack[1:]:
+                await self.pop_screen()
+        await self.push_screen(screen)
 
     def leave_lesson(self) -> None:
         self.pop_screen()

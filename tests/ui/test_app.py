@@ -354,3 +354,12 @@ async def test_help_is_named_wherever_one_is(progress, language):
             await until(pilot, lambda: "? " in text(pilot).splitlines()[-1])
             last = text(pilot).splitlines()[-1]
             assert last.endswith(("help", "帮助", "quit", "退出")), last
+
+
+async def test_a_lesson_opened_from_within_another_takes_its_place(progress):
+    async with tutor(progress, "06-mlp") as pilot:
+        await trained(pilot)
+        first = lab(pilot)
+        pilot.app.open_lesson("01")
+        await shown(pilot, "Linear regression")
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 2 and not first.is_attached)

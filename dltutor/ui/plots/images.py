@@ -64,14 +64,16 @@ def _grid(area: Cells, shape: tuple[int, ...], captions: bool) -> _Grid:
         if grid.columns * grid.rows >= count:
             return grid
     whole = _fit(area, wide, math.ceil(tall / 2), caption)
-    for part in range(1, wide // _COARSE + 1 if count > 1 else 1):  # rather several smaller images than one or two whole ones
+    for part in range(
+        1, wide // _COARSE + 1 if count > 1 else 1
+    ):  # rather several smaller images than one or two whole ones
         grid = _fit(area, wide // part, math.ceil(tall / part / 2), caption)
         if grid.columns * grid.rows >= min(count, _SEVERAL):
             return grid
     if whole.columns and whole.rows:
         return whole
-    part = min(area.width / wide, (area.height - caption) * 2 / tall)
-    return _fit(area, max(1, int(wide * part)), max(1, int(tall * part / 2)), caption)
+    size = min(area.width / wide, (area.height - caption) * 2 / tall)
+    return _fit(area, max(1, int(wide * size)), max(1, int(tall * size / 2)), caption)
 
 
 def _fit(area: Cells, width: int, height: int, caption: int) -> _Grid:

@@ -267,7 +267,7 @@ class Lab(InTutor, Vertical):
         """Ask for a value; none comes back from a dialog that was closed."""
         knob = message.knob
         effect = _("takes effect at once") if knob.live else _("starts the run again")
-        note = _("{range}. Turning it {effect}.").format(range=knob.allowed(), effect=effect)
+        note = _("{range}. Turning it {effect}.").format(range=knob.allowed(labels=True), effect=effect)
 
         def turn(value: Any) -> None:
             if value is not None:

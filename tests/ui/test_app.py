@@ -363,3 +363,17 @@ async def test_a_lesson_opened_from_within_another_takes_its_place(progress):
         pilot.app.open_lesson("01")
         await shown(pilot, "Linear regression")
         await until(pilot, lambda: len(pilot.app.screen_stack) == 2 and not first.is_attached)
+
+
+async def test_saying_the_pictures_does_not_change_how_many_there_is_room_for(progress):
+    """The words take the same room whatever they say: else pictures and words would push each other to and fro."""
+    async with tutor(progress, "06-mlp") as pilot:
+        await trained(pilot)
+        await pilot.press("tab", "d")
+        await shown(pilot, "fell from")
+        sizes = set()
+        for _time in range(4):
+            lab(pilot).redraw()
+            await pilot.pause()
+            sizes.add(pilot.app.screen.query_one("#board").size)
+        assert len(sizes) == 1

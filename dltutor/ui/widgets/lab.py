@@ -58,7 +58,7 @@ class Lab(InTutor, Vertical):
         display: none; overflow-y: auto; }
     Lab > #setting { height: 1; padding: 0 1; color: $muted; }
     Lab > Knobs { display: none; border-top: solid $faint; }
-    Lab > #said { display: none; height: auto; max-height: 40%; overflow-y: auto;
+    Lab > #said { display: none; height: 25%; overflow-y: auto;
         padding: 0 1; color: $muted; border-top: solid $faint; }
     Lab.-fault > #fault { display: block; }
     Lab.-knobs > Knobs { display: block; }
@@ -371,14 +371,13 @@ class Lab(InTutor, Vertical):
         return self.state.picture(spec, self.lesson, self.view.log if spec.curves else None)
 
     def sentences(self) -> list[str]:
-        """The pictures that are shown, in words; and what the lab printed."""
+        """What the lab printed last; and all pictures in words, those that are shown first."""
         from dltutor.ui.plots.board import say
 
-        specs = {spec.name: spec for spec in self.lesson.pictures}
-        pictures = [(specs[name].title, self.picture(specs[name])) for name in self._shown]
-        said = [f"{title}: {say(picture)}" for title, picture in pictures]
         printed = list(self.state.printed)[-PRINTED_SHOWN:]
-        return said + ([_("The lab printed:"), *(f"  {line}" for line in printed)] if printed else [])
+        lines = [_("The lab printed:"), *(f"  {line}" for line in printed)] if printed else []
+        specs = sorted(self.lesson.pictures, key=lambda spec: spec.name not in self._shown)
+        return lines + [f"{spec.title}: {say(picture)}" for spec in specs if (picture := self.picture(spec))]
 
     def on_board_resized(self) -> None:
         self.redraw()

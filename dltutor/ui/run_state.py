@@ -48,7 +48,7 @@ class RunState:
         """The metrics called `names` as curves over the steps."""
         known = [name for name in names if name in self.values_of]
         series = [Series(label(name), self.steps_of[name], self.values_of[name]) for name in known]
-        return Curves(series, x_label=_("step"), log=log)
+        return Curves(series, x_label=_("steps"), log=log)
 
     def picture(self, spec: PanelSpec, lesson: Heading, log: bool | None = None) -> Picture | None:
         """One of the lesson's pictures, in the words of its language; None: not there yet."""

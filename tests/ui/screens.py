@@ -12,7 +12,7 @@ from rich.color import Color
 from textual.pilot import Pilot
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-PATIENCE = 30.0  # seconds until a fact that does not come is a failure
+PATIENCE = 20.0  # seconds until a fact that does not come is a failure
 
 
 async def until(pilot: Pilot, fact: Callable[[], object]) -> None:
@@ -54,11 +54,26 @@ def _run(piece: str, style) -> str:
     return f"{'b' if style and style.bold else ''}{names[0]}/{names[1]}*{len(piece)}"
 
 
-def same_as_snapshot(pilot: Pilot, name: str) -> None:
-    """Compare with the stored picture of this screen; DLTUTOR_RENEW=1 stores it anew."""
-    path, now = SNAPSHOTS / f"{name}.txt", painted(pilot)
+async def same_as_snapshot(pilot: Pilot, name: str) -> None:
+    """Wait until the screen is its stored picture; DLTUTOR_RENEW=1 stores it anew, once the screen has settled."""
+    path = SNAPSHOTS / f"{name}.txt"
     if os.environ.get("DLTUTOR_RENEW"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(now, encoding="utf-8")
-    assert path.exists(), f"no snapshot {path}; look at the screen, then run with DLTUTOR_RENEW=1:\n{now}"
-    assert now == path.read_text(encoding="utf-8"), f"the screen is not as in {path}; DLTUTOR_RENEW=1 accepts it"
+        path.write_text(await settled(pilot), encoding="utf-8")
+    assert path.exists(), f"there is no snapshot {path}; look at the screen, then run with DLTUTOR_RENEW=1"
+    stored, deadline = path.read_text(encoding="utf-8"), time.monotonic() + PATIENCE
+    while painted(pilot) != stored and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+        await pilot.pause()
+    assert painted(pilot) == stored, f"the screen is not as in {path}; DLTUTOR_RENEW=1 accepts it"
+
+
+async def settled(pilot: Pilot) -> str:
+    """The screen once it has stayed the same for a while."""
+    last, same = painted(pilot), 0
+    while same < 20:
+        await asyncio.sleep(0.02)
+        await pilot.pause()
+        now = painted(pilot)
+        last, same = now, same + 1 if now == last else 0
+    return last

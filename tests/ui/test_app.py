@@ -80,20 +80,20 @@ async def test_every_screen_looks_as_it_did(progress, size, theme, language):
     name = f"{language}-{size[0]}x{size[1]}-{theme.removeprefix('dltutor-')}"
     async with tutor(progress, size=size, theme=theme) as pilot:
         await pilot.pause()
-        same_as_snapshot(pilot, f"home-{name}")
+        await same_as_snapshot(pilot, f"home-{name}")
     async with tutor(progress, "06-mlp", size, theme=theme) as pilot:
         await trained(pilot)
-        same_as_snapshot(pilot, f"text-{name}")
+        await same_as_snapshot(pilot, f"text-{name}")
         await pilot.press("tab")
         if size == LARGE:
             await pilot.press("f")
         await pilot.pause()
         lab(pilot).redraw()
         await pilot.pause()
-        same_as_snapshot(pilot, f"lab-{name}")
+        await same_as_snapshot(pilot, f"lab-{name}")
         await pilot.press("question_mark")
         await pilot.pause()
-        same_as_snapshot(pilot, f"help-{name}")
+        await same_as_snapshot(pilot, f"help-{name}")
 
 
 @pytest.mark.parametrize("theme", ["dltutor-dark", "dltutor-light"])

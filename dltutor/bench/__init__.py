@@ -56,7 +56,7 @@ def _report(measure: Measure, runs: int, as_json: bool) -> None:
         rows.show(found, where)
 
 
-@_command("startup", _("From the command to the first picture, against a bare application."), 15, _("Starts of each."))
+@_command("startup", _("Time the first paint. Against a bare Textual application, by turns."), 15, _("Starts of each."))
 def bench_startup() -> Measure:
     from dltutor.bench.startup import measure
 
@@ -65,7 +65,7 @@ def bench_startup() -> Measure:
 
 @_command(
     "wire",
-    _("Bytes and CPU of live pictures in a terminal, and of a picture from the engine."),
+    _("Count bytes and CPU. Of live pictures in a terminal, and from the engine."),
     100,
     _("Updates of each."),
 )
@@ -77,7 +77,7 @@ def bench_wire() -> Measure:
 
 @_command(
     "latency",
-    _("How long a lesson takes to open, and a key to be seen; and the memory."),
+    _("Time lessons and keys. From the key to the screen; with the memory."),
     60,
     _("Keys in each condition."),
 )
@@ -87,7 +87,7 @@ def bench_latency() -> Measure:
     return measure
 
 
-@_command("learning", _("How many steps and seconds the labs take to learn what they should."), 3, _("Seeds of each."))
+@_command("learning", _("Time the learning. Steps and seconds to what each lab should reach."), 3, _("Seeds of each."))
 def bench_learning() -> Measure:
     from dltutor.bench.learning import measure
 

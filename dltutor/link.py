@@ -63,6 +63,9 @@ class EngineLink:
         return self._recorder.notice if self._recorder else ""
 
     async def start(self) -> None:
+        """Start the process, if it does not run yet."""
+        if self._process:
+            return
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "dltutor.engine",

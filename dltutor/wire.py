@@ -1,6 +1,6 @@
 """Everything the engine and whoever drives it can say to each other: one JSON object a line.
 
-    down (commands)   Open Start Set Pause Resume Step Rewind Pace Grant Stop
+    down (commands)   Prepare Open Start Set Pause Resume Step Rewind Pace Grant Stop
     up   (events)     Compiling Ready Started Paused Resumed Metrics Frame Printed Finished Failed
 
 Frames and metrics are sent by credit: `Grant` allows one delivery (all metrics since the last, and the pictures of
@@ -34,6 +34,11 @@ class Array:
 
 
 # ---------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Load what every lab on the processor needs, before anybody knows which lab it will be; not answered."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +192,7 @@ class Failed:
     fatal: bool = False  # the engine process is gone, too
 
 
-Command = Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop
+Command = Prepare | Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop
 Event = Compiling | Ready | Started | Paused | Resumed | Metrics | Frame | Printed | Finished | Failed
 _MESSAGES: dict[str, type] = {
     kind.__name__: kind

@@ -18,6 +18,7 @@ from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
+from dltutor.kernels.compile import prepare
 from dltutor.lesson import Heading, load_front_matter
 
 
@@ -69,6 +70,8 @@ class Engine:
 
     def obey(self, command: wire.Command) -> None:
         match command:
+            case wire.Prepare():
+                prepare()
             case wire.Open():
                 self.open(command)
             case wire.Start():

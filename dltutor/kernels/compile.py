@@ -302,6 +302,15 @@ def source_stamp() -> bytes:
     return digest.digest()
 
 
+def prepare() -> None:
+    """Load Numba and what it knows of Python and NumPy, as the first kernel would."""
+    numba_without_scipy()
+    from numba.core.registry import cpu_target
+
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
+
+
 @cache
 def numba_without_scipy() -> Any:
     """Numba. It imports scipy.linalg only to see that it is there, a quarter of a second: that it could be is enough.

@@ -52,6 +52,7 @@ class Tutor(TerminalMixin, App[None]):
         self, progress: Progress, look: Look, lesson: str = "", play: Path | None = None, device: str = "cpu"
     ) -> None:
         super().__init__()
+        self.animation_level = "none"  # a key's answer is the next frame, also over SSH
         self.progress = progress
         self.device = device
         self.course: Course = catalogue(i18n.current())
@@ -60,6 +61,7 @@ class Tutor(TerminalMixin, App[None]):
         self._first_lesson = lesson
         self._notice = ""  # the last thing said of the progress file
         self._play = play
+        self._spare: EngineLink | None = None
         self.play_speed = 1.0  # 0: all at once
         if i18n.current() != "en":
             break_lines()
@@ -79,10 +81,35 @@ class Tutor(TerminalMixin, App[None]):
 
     @property
     def make_link(self) -> Callable[[], EngineLink | Playback]:
-        from dltutor.link import EngineLink, Playback
+        from dltutor.link import Playback
 
         path = self._play
-        return (lambda: Playback(path, self.play_speed)) if path else EngineLink
+        return (lambda: Playback(path, self.play_speed)) if path else self._take_engine
+
+    def _take_engine(self) -> EngineLink:
+        """The engine that waits for a lesson, or else a new one."""
+        from dltutor.link import EngineLink
+
+        spare, self._spare = self._spare, None
+        return spare or EngineLink()
+
+    async def _prepare_engine(self) -> None:
+        """Start an engine before it is known for which lesson: it takes a second, and nobody waits for it."""
+        from dltutor.link import EngineLink
+        from dltutor.wire import Prepare
+
+        if self._play or self._spare or self.device != "cpu":
+            return
+        spare = EngineLink()
+        with contextlib.suppress(OSError):  # no process to be had: told when a lesson wants one
+            await spare.start()
+            await spare.send(Prepare())
+            self._spare = spare
+
+    async def _dismiss_engine(self) -> None:
+        if self._spare:
+            await self._spare.close()
+        self._spare = None
 
     def keep_run(self, state: RunState) -> None:
         self.runs.append(state)
@@ -113,6 +140,10 @@ class Tutor(TerminalMixin, App[None]):
             self._hear_signals()
         with self.writing():
             pass  # only to say what there is to say of the file
+        self.call_after_refresh(lambda: self.run_worker(self._begin()))
+
+    async def _begin(self) -> None:
+        await self._prepare_engine()
         if self._first_lesson:
             self.open_lesson(self._first_lesson)
 
@@ -151,6 +182,7 @@ class Tutor(TerminalMixin, App[None]):
     def leave_lesson(self) -> None:
         self.pop_screen()
         self.run_worker(self._renew_screens())
+        self.run_worker(self._prepare_engine())
 
     def say(self, title: str, text: str) -> None:
         from dltutor.ui.screens.dialogs import Message
@@ -162,6 +194,7 @@ class Tutor(TerminalMixin, App[None]):
         self.exit()
 
     async def _close_screens(self) -> None:
+        await self._dismiss_engine()
         for screen in self.screen_stack:
             if hasattr(screen, "close"):
                 await screen.close()
@@ -182,6 +215,7 @@ class Tutor(TerminalMixin, App[None]):
             self.progress.set_preference("language", i18n.current())
         self.course = catalogue(i18n.current())
         await self._renew_screens()
+        await self._dismiss_engine()  # it speaks the language in which it was started
 
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name

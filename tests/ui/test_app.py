@@ -39,6 +39,9 @@ class LiveTutor(Tutor):
 
     make_link = property(lambda self: lambda: Playback(RECORDINGS / "06-mlp.jsonl", 0.0))
 
+    async def _prepare_engine(self):
+        pass
+
     def keep_run(self, state):
         self._play = None
         super().keep_run(state)
@@ -54,7 +57,7 @@ async def tutor(
     if theme:
         app.theme = theme
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.screen.is_mounted)
+        await until(pilot, lambda: app.screen.query(Lab if lesson else "#title"))
         yield pilot
 
 

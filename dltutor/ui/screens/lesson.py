@@ -96,8 +96,8 @@ class LessonScreen(InTutor, Screen[None]):
         found = self.query(Lab)
         return found.first() if found else None
 
-    def show_top(self) -> None:
-        index, total = self.reader.index, len(self.lesson.sections)
+    def show_top(self, index: int | None = None) -> None:
+        index, total = self.reader.index if index is None else index, len(self.lesson.sections)
         done = self.app.progress.completed(self.lesson.id)
         dots = "".join("━" if section.id in done else "─" for section in self.lesson.sections)
         top = Text.assemble(
@@ -118,6 +118,7 @@ class LessonScreen(InTutor, Screen[None]):
         index = self.reader.index + by
         if 0 <= index < len(self.lesson.sections):
             self._tried = 0
+            self.show_top(index)  # at once: the text takes a moment
             await self.reader.show(self.lesson, index)
             self.show_text()
             self.save()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rich.cells import cell_len
-from textual.app import ComposeResult
+from rich.style import Style
+from rich.text import Text
 from textual.binding import Binding
-from textual.events import Resize
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey
+from textual.events import Click, MouseMove, Resize
+from textual.screen import Screen
+from textual.widget import Widget
 
 from dltutor.i18n import _
+
+ALWAYS = ("keys", "close")  # actions that are named however little room there is
 
 
 def bind(
@@ -19,50 +24,100 @@ def bind(
     return Binding(key, action, label or tooltip, bool(label), display, priority, tooltip, id=f"{action}:{key}")
 
 
-class KeyBar(Footer):
-    """As many keys as there is room for, those of the focused widget first; the last one, help, always."""
+class Key(NamedTuple):
+    """One key of the line."""
 
-    ALWAYS = ("keys", "close")  # actions
-    DEFAULT_CSS = """
-    KeyBar FooterKey { margin-right: 1; }
-    KeyBar FooterKey .footer-key--key { padding: 0; }
-    KeyBar FooterKey .footer-key--description { padding: 0 0 0 1; }
-    KeyBar { padding-left: 1; }
+    display: str
+    label: str
+    tooltip: str
+    action: str
+    name: str
+    """What pressing it is called: a click does the same."""
+    enabled: bool
+
+    @property
+    def width(self) -> int:
+        return cell_len(self.display) + cell_len(self.label) + 2
+
+
+class KeyBar(Widget):
+    """As many keys as there is room for, those of the focused widget first; help, the last, always.
+
+    One widget for all of them: a widget for each took most of the time from a key to the screen.
     """
 
-    def __init__(self) -> None:
-        super().__init__(compact=True, show_command_palette=False)
+    DEFAULT_CSS = """
+    KeyBar { dock: bottom; height: 1; padding: 0 1; color: $footer-foreground; background: $footer-background; }
+    KeyBar > .key-bar--key { color: $footer-key-foreground; text-style: bold; }
+    KeyBar > .key-bar--disabled { color: $text-disabled; }
+    """
+    COMPONENT_CLASSES = {"key-bar--key", "key-bar--disabled"}
+    ALLOW_SELECT = False
 
-    def compose(self) -> ComposeResult:
-        if self._bindings_ready:
-            for binding, enabled in self._fitting():
-                display = self.app.get_key_display(binding)
-                text, tooltip = _(binding.description), _(binding.tooltip)
-                key = FooterKey(binding.key, display, text, binding.action, not enabled, tooltip)
-                key.compact = True
-                yield key
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: list[Key] = []
+        self._ends: list[int] = []  # the column behind each key
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._renew)
+        self.call_after_refresh(self._renew, self.screen)
 
     def on_resize(self, _event: Resize) -> None:
-        self.bindings_changed(self.screen)
+        self._renew(self.screen)
 
-    def _fitting(self) -> list[tuple[Binding, bool]]:
-        """The named keys that fit, and whether each is enabled."""
-        named = self._named()
-        room = self.app.size.width - 1 - sum(map(self._width, (one for one in named if one[0].action in self.ALWAYS)))
-        fitting = []
-        for one in named:
-            always = one[0].action in self.ALWAYS
-            room -= 0 if always else self._width(one)
-            if always or room >= 0:
-                fitting.append(one)
-        return fitting
+    def _renew(self, screen: Screen) -> None:
+        keys = fitting(named_keys(screen), self.app.size.width - 1)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
 
-    def _width(self, one: tuple[Binding, bool]) -> int:
-        return cell_len(self.app.get_key_display(one[0])) + cell_len(_(one[0].description)) + 2
+    def render(self) -> Text:
+        text, self._ends = Text(no_wrap=True), []
+        for key in self._keys:
+            text.append(key.display, self._style("key" if key.enabled else "disabled"))
+            text.append(f" {key.label}", "" if key.enabled else self._style("disabled"))
+            self._ends.append(text.cell_len)
+            text.append(" ")
+        return text
 
-    def _named(self) -> list[tuple[Binding, bool]]:
-        """The keys that have a word in the line, an action once."""
-        wanted = getattr(self.screen, "names_key", lambda _action: True)
-        active = self.screen.active_bindings.values()
-        named = {b.action: (b, enabled) for _node, b, enabled, _tip in reversed(active) if b.show and wanted(b.action)}
-        return list(reversed(named.values()))
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"key-bar--{name}", partial=True)
+
+    # ------------------------------------------------------------ the mouse
+
+    def _key_at(self, column: int) -> Key | None:
+        return next((key for key, end in zip(self._keys, self._ends, strict=False) if column < end), None)
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        key = self._key_at(event.x - 1)
+        self.tooltip = key.tooltip if key else None
+
+    def on_click(self, event: Click) -> None:
+        key = self._key_at(event.x - 1)
+        if key and key.enabled:
+            self.app.simulate_key(key.name)
+
+
+def fitting(keys: list[Key], width: int) -> list[Key]:
+    """The first keys that fit into `width` cells, beside those that always stand there."""
+    room = width - sum(key.width for key in keys if key.action in ALWAYS)
+    chosen = []
+    for key in keys:
+        room -= 0 if key.action in ALWAYS else key.width
+        if key.action in ALWAYS or room >= 0:
+            chosen.append(key)
+    return chosen
+
+
+def named_keys(screen: Screen) -> list[Key]:
+    """The keys that have a word in the line, an action once."""
+    wanted = getattr(screen, "names_key", lambda _action: True)
+    active = reversed(screen.active_bindings.values())
+    named = {b.action: (b, enabled) for _node, b, enabled, _tip in active if b.show and wanted(b.action)}
+    return [_key(screen, binding, enabled) for binding, enabled in reversed(named.values())]
+
+
+def _key(screen: Screen, binding: Binding, enabled: bool) -> Key:
+    display = screen.app.get_key_display(binding)
+    return Key(display, _(binding.description), _(binding.tooltip), binding.action, binding.key, enabled)

@@ -386,7 +386,7 @@ class Lab(InTutor, Vertical):
         if not self.is_mounted:
             return
         line = "  ".join(fitting(status_parts(self.state, self.lesson, self._wanted), self.content_size.width - 2))
-        self.query_one("#status", Static).update(Text(line, no_wrap=True))
+        self.query_one("#status", Static).update(Text(line, no_wrap=True), layout=False)
         self.show_setting()
         self.show_fault(self.state.failure)
 
@@ -408,7 +408,7 @@ class Lab(InTutor, Vertical):
         """All knobs in a line, seed and speed with them: enough to say what is running."""
         values = [f"{knob.label} {knob.format(self.knobs[name])}" for name, knob in self.lesson.knobs.items()]
         parts = fitting([pace_name(self.pace), f"{_('seed')} {self.seed}", *values], self.content_size.width - 2, " · ")
-        self.query_one("#setting", Static).update(Text(" · ".join(parts), no_wrap=True))
+        self.query_one("#setting", Static).update(Text(" · ".join(parts), no_wrap=True), layout=False)
 
 
 def panels_that_fit(width: int, height: int) -> int:

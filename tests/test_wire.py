@@ -41,6 +41,7 @@ from dltutor.wire import (
 
 SETTING = {"lr": 0.1, "data": "moons", "batch": 32, "shuffle": True}
 MESSAGES = [
+    wire.Prepare(),
     Open("06-mlp", "emulate"),
     Start(SETTING, 2**62, 300, 30.0, True),
     Set("lr", 1e-5),

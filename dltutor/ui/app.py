@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,17 +79,12 @@ class Tutor(TerminalMixin, App[None]):
         """A colour of the theme, for Rich."""
         return self.theme_variables[name]
 
-    @property
-    def make_link(self) -> Callable[[], EngineLink | Playback]:
-        from dltutor.link import Playback
+    def make_link(self) -> EngineLink | Playback:
+        """What a lab talks to: the recording that is played; else the engine that waits for a lesson, or a new one."""
+        from dltutor.link import EngineLink, Playback
 
-        path = self._play
-        return (lambda: Playback(path, self.play_speed)) if path else self._take_engine
-
-    def _take_engine(self) -> EngineLink:
-        """The engine that waits for a lesson, or else a new one."""
-        from dltutor.link import EngineLink
-
+        if self._play:
+            return Playback(self._play, self.play_speed)
         spare, self._spare = self._spare, None
         return spare or EngineLink()
 
@@ -125,6 +120,9 @@ class Tutor(TerminalMixin, App[None]):
             yield
         except DltutorError as error:
             self.notify(str(error), title=_("Progress"), severity="warning", timeout=10)
+        self._tell_notice()
+
+    def _tell_notice(self) -> None:
         if self.progress.notice != self._notice:
             self._notice = self.progress.notice
             self.notify(self._notice, title=_("Progress"), severity="warning", timeout=20)
@@ -138,8 +136,7 @@ class Tutor(TerminalMixin, App[None]):
         self.call_after_refresh(break_lines)
         with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread, or not this system
             self._hear_signals()
-        with self.writing():
-            pass  # only to say what there is to say of the file
+        self._tell_notice()
         self.call_after_refresh(lambda: self.run_worker(self._begin()))
 
     async def _begin(self) -> None:
@@ -168,7 +165,6 @@ class Tutor(TerminalMixin, App[None]):
             return
         from dltutor.ui.screens.lesson import LessonScreen  # its Markdown is not needed for the first paint
 
-        break_lines()
         self.run_worker(self._show_lesson(LessonScreen(lesson)))
 
     async def _show_lesson(self, screen: LessonScreen) -> None:

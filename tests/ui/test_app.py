@@ -37,7 +37,8 @@ def progress(home: Path) -> AsyncIterator[Progress]:
 class LiveTutor(Tutor):
     """Takes a playback for an engine that trains."""
 
-    make_link = property(lambda self: lambda: Playback(RECORDINGS / "06-mlp.jsonl", 0.0))
+    def make_link(self):
+        return Playback(RECORDINGS / "06-mlp.jsonl", 0.0)
 
     async def _prepare_engine(self):
         pass

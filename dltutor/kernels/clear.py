@@ -1,4 +1,4 @@
-"""Set every number to zero: for a graphics card only, since NumPy does it on the processor.
+"""Set every number to zero: gradients are added to, so that every backward pass starts with this.
 
     forward    x[i] = 0
 
@@ -7,12 +7,18 @@ Dtypes   float32 or float64.
 Writes   x overwritten.
 Keeps    nothing.
 Cost     one pass over x.
-Lesson   06-mlp (gradients are added to, so they have to start from zero)
+Lesson   06-mlp
 """
 
 from __future__ import annotations
 
-from dltutor.kernels.compile import ZERO, Vector, cuda, cuda_kernel
+from dltutor.kernels.compile import ZERO, Vector, cuda, cuda_kernel, kernel
+
+
+@kernel
+def clear(x: Vector) -> None:
+    for i in range(x.size):
+        x[i] = ZERO
 
 
 @cuda_kernel(threads=128, over="x")

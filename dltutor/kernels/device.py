@@ -13,8 +13,8 @@ import numpy as np
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.kernels.clear import clear_cuda
-from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, numba_cuda, resolve, simulated
+from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, argument_names, numba_cuda, resolve, simulated
+from dltutor.kernels.launch import Graph
 
 DEVICES = ("cpu", "cuda", "emulate")
 
@@ -39,12 +39,15 @@ class Cpu:
         """`array` itself, no copy."""
         return array
 
-    def clear(self, array: Any) -> None:
-        array.fill(0)
+    def copy(self, target: Any, source: Any) -> None:
+        np.copyto(target, source)
 
-    def callable(self, kernel: Any) -> Any:
-        """Numba's dispatcher, called without a detour through Python."""
-        return kernel.dispatcher
+    def address(self, array: Any) -> int:
+        """Where the first element stands."""
+        return array.__array_interface__["data"][0]
+
+    def graph(self) -> Graph:
+        return Graph()
 
 
 class Cuda:
@@ -70,11 +73,41 @@ class Cuda:
         """A copy of `array` in main memory."""
         return array if isinstance(array, np.ndarray) else array.copy_to_host()
 
-    def clear(self, array: Any) -> None:
-        clear_cuda(array)
+    def copy(self, target: Any, source: Any) -> None:
+        target.copy_to_device(source)
 
-    def callable(self, kernel: Any) -> Any:
-        return kernel
+    def address(self, array: Any) -> int:
+        return array.device_ctypes_pointer.value
+
+    def graph(self) -> Calls:
+        return Calls()
+
+
+class Call:
+    """One kernel with its arguments."""
+
+    def __init__(self, kernel: CudaKernel | CudaSequence, arguments: tuple[Any, ...]) -> None:
+        self.kernel = kernel
+        self.names = argument_names(kernel.py_func)
+        self.arguments = list(arguments)
+
+    def set(self, name: str, number: float) -> None:
+        self.arguments[self.names.index(name)] = np.float32(number)
+
+
+class Calls:
+    """A graph that simply calls its kernels one after the other."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def add(self, kernel: CudaKernel | CudaSequence, *arguments: Any) -> Call:
+        self.calls.append(Call(kernel, tuple(np.float32(a) if isinstance(a, float) else a for a in arguments)))
+        return self.calls[-1]
+
+    def replay(self) -> None:
+        for call in self.calls:
+            call.kernel(*call.arguments)
 
 
 _current: Cpu | Cuda = Cpu()
@@ -119,9 +152,19 @@ def host(array: Any) -> Any:
     return _current.host(array)
 
 
-def clear(array: Any) -> None:
-    """Set a flat array to zero."""
-    _current.clear(array)
+def copy(target: Any, source: Any) -> None:
+    """Overwrite an array of the device with another one, of the device or NumPy's."""
+    _current.copy(target, source)
+
+
+def address(array: Any) -> int:
+    """What tells one array from another that has the same shape."""
+    return _current.address(array)
+
+
+def graph() -> Any:
+    """Launches to be replayed: launch.Graph, or what stands for it on this device."""
+    return _current.graph()
 
 
 def kernel(where: str) -> Kernel | CudaKernel | CudaSequence:
@@ -129,10 +172,10 @@ def kernel(where: str) -> Kernel | CudaKernel | CudaSequence:
     return resolve(where if where.endswith(_current.suffix) else where + _current.suffix)
 
 
-def op(name: str) -> Any:
-    """What to call for "dense_forward" on this device. The file is named like the operation."""
+def op(name: str) -> Kernel | CudaKernel | CudaSequence:
+    """The kernel for "dense_forward" on this device, in the file named like the operation, or "clear.py:clear"."""
     operation, _slash, _way = name.rpartition("_")
-    return _current.callable(kernel(f"dltutor/kernels/{operation}.py:{name}"))
+    return kernel(f"dltutor/kernels/{name if ':' in name else f'{operation}.py:{name}'}")
 
 
 def _start_simulator() -> None:

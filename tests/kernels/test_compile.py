@@ -50,7 +50,7 @@ def test_every_kernel_declares_its_types() -> None:
         module = __import__(f"dltutor.kernels.{file.stem}", fromlist=["_"])
         for value in vars(module).values():
             if isinstance(value, Kernel | CudaKernel):
-                assert value.signature.startswith("void(float32")
+                assert value.signature.startswith("void(")
 
 
 def test_resolve_finds_kernels_and_their_cuda_siblings() -> None:

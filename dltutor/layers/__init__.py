@@ -1,0 +1,46 @@
+"""Layers: they own parameters, gradients and buffers, and call kernels. Nothing else happens here.
+
+    net = Sequential(Dense(64, 128), ReLU(), Dense(128, 10), rng=rng)
+    loss, opt = SoftmaxCrossEntropy(), Adam(net)
+    value = loss(net.forward(x), t)         # a float; loss.grad is its derivative by the network's output
+    net.backward(loss.grad)                 # adds to the gradient of every parameter
+    opt.step(lr=0.001)                      # changes the parameters and sets the gradients back to zero
+    y = net.predict(x_test)                 # looks at other data without disturbing a step under way
+    test = loss.value(y, t_test)            # the same for the loss
+
+x is float32, (N, D) or of more axes; any N, different from call to call. The array that `forward` or `predict` returns
+belongs to the network and is valid until its next call with an input of that shape. All parameters stand in one array
+and all gradients in another, so that an optimiser is one kernel for the whole network. The first call with a new shape
+records which kernels are to be called with which arrays; after that a pass is one native call that allocates nothing.
+
+Use `predict` and `value` for everything that is only looked at (test data, pictures): `backward` needs the buffers of
+the `forward` it belongs to, and raises DltutorError where another forward pass has overwritten them.
+"""
+
+from __future__ import annotations
+
+from dltutor.layers.losses import MSE, BCEWithLogits, Loss, SoftmaxCrossEntropy
+from dltutor.layers.network import Chain, Dense, Layer, ReLU, Residual, Sequential, Sigmoid, Tanh
+from dltutor.layers.optimisers import SGD, Adam, Momentum, Optimiser
+from dltutor.layers.tape import Tape, Value
+
+__all__ = [
+    "MSE",
+    "SGD",
+    "Adam",
+    "BCEWithLogits",
+    "Chain",
+    "Dense",
+    "Layer",
+    "Loss",
+    "Momentum",
+    "Optimiser",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "Tanh",
+    "Tape",
+    "Value",
+]

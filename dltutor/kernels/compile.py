@@ -83,9 +83,10 @@ KEEP_ORDER = {"contract", "nsz"}
 class Kernel:
     """A loop for the processor: call it, or `warm()` it first so that the call does not wait for the compiler."""
 
-    def __init__(self, function: Function, part: bool = False) -> None:
+    def __init__(self, function: Function, part: bool = False, rows: str = "", sums: str = "") -> None:
         self.py_func = function
         self.part = part
+        self.rows, self.sums = rows.split(), sums.split()
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
         self.__module__ = function.__module__
@@ -253,8 +254,14 @@ class CudaSequence:
                 value.warm()
 
 
-def kernel(function: Function) -> Kernel:
-    """Compile `function` for the processor, when first wanted."""
+def kernel(function: Function = None, *, rows: str = "", sums: str = "") -> Any:
+    """Compile `function` for the processor, when first wanted.
+
+    `@kernel(rows="x dy dx", sums="dw db")` says that the rows of the first ones (their first axis) can be calculated
+    apart from each other, and that the others are sums over rows: so several threads can share the work.
+    """
+    if function is None:
+        return lambda function: Kernel(function, rows=rows, sums=sums)
     return Kernel(function)
 
 

@@ -89,11 +89,11 @@ def random_bits_reference(key: Uint32Vector, n: int) -> NDArray[Any]:
     blocks = -(-n // 4)
     counter = np.zeros((blocks, 4), np.uint64)
     counter[:, 0], counter[:, 2:] = np.arange(blocks), key[2:]
-    return philox_reference(counter, key[:2]).ravel()[:n]
+    return philox_reference(counter, key[:2]).ravel()[:n].astype(np.uint32)
 
 
 def random_uniform_reference(key: Uint32Vector, n: int) -> Vector:
-    return (random_bits_reference(key, n) >> np.uint64(8)) / 2**24
+    return (random_bits_reference(key, n) >> BYTE) / 2**24
 
 
 def random_bernoulli_reference(key: Uint32Vector, keep: float, n: int) -> Vector:

@@ -183,6 +183,34 @@ def warm(lesson: str, device: str) -> int:
     return headless.warm(joined(lesson), device)
 
 
+@dltutor.command(
+    help=_("List the kernels. Each operation with its formula, the lessons that use it, and the checks it passes."),
+    epilog=_("Examples:") + "\n\n" + _examples(
+        ("dltutor kernels", _("all operations")),
+        ("dltutor kernels dense", _("everything about one")),
+        ("dltutor kernels dense --check", _("prove it here: reference, gradients, bad numbers")),
+    ),
+)  # fmt: skip
+@click.argument("name", default="")
+@click.option("--check", is_flag=True, help=_("Run the checks, on this machine, now."))
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON array."))
+def kernels(name: str, check: bool, as_json: bool) -> int:
+    learner().close()
+    from dltutor import compiled
+
+    compiled.prepare_folder(lambda notice: click.echo(notice, err=True, nl=False))
+    from dltutor.proof import survey
+
+    found = survey.operations(name)
+    passed = not check or survey.prove(found, quiet=as_json)
+    outcomes = survey.kept()
+    if as_json:
+        click.echo(survey.as_json(found, outcomes))
+    else:
+        click.echo(survey.as_page(found[0], outcomes) if name else survey.as_list(found, outcomes))
+    return 0 if passed else 1
+
+
 @dltutor.command(help=_("Find what is wrong, and what mends it. Looks at everything that dltutor needs."))
 @click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
 def doctor(as_json: bool) -> int:

@@ -8,14 +8,12 @@ import io
 import os
 import signal
 import sys
-import tempfile
 import threading
 import traceback
-from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
 
-from dltutor import i18n, progress
+from dltutor import compiled, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.wire import LONGEST_LINE, Command, Event, Failed, Printed, decode, encode
@@ -31,7 +29,7 @@ def main() -> None:
     threading.Thread(target=listen, args=(sys.stdin.buffer, inbox, wire), daemon=True).start()
     sys.stdout = Prints(wire)
     try:
-        prepare_cache(wire)
+        compiled.prepare_folder(lambda notice: wire.send(Printed(notice)))
         from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
 
         Engine(inbox, wire.send).serve()
@@ -129,36 +127,3 @@ class Prints(io.TextIOBase):
         if self._line:
             self._wire.send(Printed(self._line))
             self._line = ""
-
-
-def prepare_cache(wire: Wire) -> None:
-    """Name the folder of compiled kernels; where it cannot be written, use one that lives as long as the process."""
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or progress.home() / "numba")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"x" * 4096)
-    except OSError as error:
-        wire.send(Printed(cache_notice(folder, error)))
-        folder = passing_folder()
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-
-
-def passing_folder() -> Path:
-    """This user's folder among the temporary files, where no one else can put machine code."""
-    try:
-        folder = Path(tempfile.gettempdir(), f"dltutor-numba-{os.getuid()}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        status = folder.lstat()
-        ours = status.st_uid == os.getuid() and not status.st_mode & 0o022
-        return folder if ours else Path(tempfile.mkdtemp(prefix="dltutor-numba-"))
-    except OSError as error:
-        message = _("there is nowhere to keep compiled kernels: {error}").format(error=error)
-        raise DltutorError(message, _("Free some space on the disk, or set TMPDIR to a folder with room.")) from error
-
-
-def cache_notice(folder: Path, error: OSError) -> str:
-    return _(
-        "Compiled kernels cannot be kept in {folder} ({error}): a temporary folder takes its place. "
-        "Make that folder writable, or name another with DLTUTOR_HOME.\n"
-    ).format(folder=folder, error=error.strerror)

@@ -18,12 +18,10 @@ Lesson   02-logistic-regression
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from dltutor.kernels.compile import ONE, ZERO, Number, Vector, cuda, cuda_kernel, kernel, scalar
-from dltutor.kernels.elementary import exp
+from dltutor.kernels.elementary import exp, log1p
 from dltutor.kernels.reduce import BLOCK, block_sum
 from dltutor.kernels.sigmoid import sigmoid_reference
 
@@ -40,8 +38,8 @@ def binary_cross_entropy_backward_reference(z: Vector, t: Vector) -> Vector:
 @scalar
 def surprise(z: Number, t: Number) -> Number:
     """-t log p - (1 - t) log(1 - p) with p = sigmoid(z)"""
-    positive = z if z > ZERO else ZERO
-    return positive - z * t + math.log1p(exp(-abs(z)))
+    positive = ZERO if z <= ZERO else z
+    return positive - z * t + log1p(exp(-abs(z)))
 
 
 # ---------------------------------------------------------------- CPU
@@ -59,11 +57,11 @@ def binary_cross_entropy_forward(
 
 @kernel
 def binary_cross_entropy_backward(z: Vector, t: Vector, dz: Vector) -> None:
-    n = np.float32(z.size)
+    share = ONE / np.float32(max(z.size, 1))
     for i in range(z.size):
         # total += surprise(z[i], t[i]), then / n
         p = ONE / (ONE + exp(-z[i]))
-        dz[i] += (p - t[i]) / n
+        dz[i] += share * (p - t[i])
 
 
 # ---------------------------------------------------------------- CUDA
@@ -87,8 +85,8 @@ def binary_cross_entropy_forward_cuda(
 def binary_cross_entropy_backward_cuda(
     z: Vector, t: Vector, dz: Vector
 ) -> None:  # fmt: skip
-    n = np.float32(z.size)
+    share = ONE / np.float32(max(z.size, 1))
     for i in range(cuda.grid(1), z.size, cuda.gridsize(1)):
         # total += surprise(z[i], t[i]), then / n
         p = ONE / (ONE + exp(-z[i]))
-        dz[i] += (p - t[i]) / n
+        dz[i] += share * (p - t[i])

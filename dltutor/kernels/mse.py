@@ -42,10 +42,10 @@ def mse_forward(y: Vector, t: Vector, loss: Vector) -> None:
 
 @kernel
 def mse_backward(y: Vector, t: Vector, dy: Vector) -> None:
-    n = np.float32(y.size)
+    share = TWO / np.float32(max(y.size, 1))
     for i in range(y.size):
         # total += (y[i] - t[i]) * (y[i] - t[i]), then / n
-        dy[i] += TWO * (y[i] - t[i]) / n
+        dy[i] += share * (y[i] - t[i])
 
 
 # ---------------------------------------------------------------- CUDA
@@ -66,7 +66,7 @@ def mse_forward_cuda(y: Vector, t: Vector, loss: Vector) -> None:
 
 @cuda_kernel(threads=128, over="y")
 def mse_backward_cuda(y: Vector, t: Vector, dy: Vector) -> None:
-    n = np.float32(y.size)
+    share = TWO / np.float32(max(y.size, 1))
     for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
         # total += (y[i] - t[i]) * (y[i] - t[i]), then / n
-        dy[i] += TWO * (y[i] - t[i]) / n
+        dy[i] += share * (y[i] - t[i])

@@ -115,7 +115,7 @@ class SoftmaxCrossEntropy(Loss):
         classes = bound.y.shape[-1]
         y, grad = (array.reshape(array.size // classes, classes) for array in (bound.y, bound.grad))
         t, p = bound.t.reshape(bound.t.size), bound.array(y.shape)
-        bound.run("cross_entropy_forward", y, t, p, bound.number)
+        bound.run("cross_entropy_forward", y, t, p, bound.array(t.shape), bound.number)
         bound.differentiate("cross_entropy_backward", p, t, grad)
 
 

@@ -101,7 +101,7 @@ def test_a_confident_mistake_costs_its_logit_and_not_infinity() -> None:
     loss = np.empty(1, np.float32)
     binary_cross_entropy_forward(f32(-200), f32(1), loss)
     assert loss[0] == 200
-    cross_entropy_forward(f32([200, 0]), np.array([1], np.int32), np.empty((1, 2), np.float32), loss)
+    cross_entropy_forward(f32([200, 0]), np.array([1], np.int32), np.empty((1, 2), np.float32), f32(0), loss)
     assert loss[0] == 200
 
 
@@ -159,7 +159,7 @@ def test_cross_entropy_by_hand() -> None:
     """Logits 0 and log 3 are the probabilities 1/4 and 3/4; class 1 is true."""
     p, loss, dz = np.empty((1, 2), np.float32), np.empty(1, np.float32), np.zeros((1, 2), np.float32)
     t = np.array([1], np.int32)
-    cross_entropy_forward(f32([0, math.log(3)]), t, p, loss)
+    cross_entropy_forward(f32([0, math.log(3)]), t, p, f32(0), loss)
     cross_entropy_backward(p, t, dz)
     np.testing.assert_allclose(p, [[0.25, 0.75]], 1e-6)
     assert loss[0] == pytest.approx(-math.log(0.75), rel=1e-6)

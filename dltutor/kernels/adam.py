@@ -13,7 +13,7 @@ Writes   p, m, v updated; g spent, so that the next backward pass can add to zer
 Keeps    m and v, twice as many numbers as p.
 Cost     11 flops, a square root and a division a parameter.
 Source   Kingma, Ba 2014, arXiv:1412.6980, algorithm 1.
-Lesson   06-mlp
+Lesson   06-mlp, 07-optimizers
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def adam_reference(
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="p g m v")
 def adam_step(
     p: Vector, g: Vector, m: Vector, v: Vector,
     lr: Number, beta1: Number, beta2: Number, eps: Number,

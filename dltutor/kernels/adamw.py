@@ -44,7 +44,7 @@ def adamw_reference(
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="p g m v")
 def adamw_step(
     p: Vector, g: Vector, m: Vector, v: Vector,
     lr: Number, beta1: Number, beta2: Number, eps: Number,

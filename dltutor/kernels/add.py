@@ -30,13 +30,13 @@ def add_backward_reference(dy: Vector) -> tuple[Vector, Vector]:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="a b y")
 def add_forward(a: Vector, b: Vector, y: Vector) -> None:
     for i in range(y.size):
         y[i] = a[i] + b[i]
 
 
-@kernel
+@kernel(rows="dy da db")
 def add_backward(dy: Vector, da: Vector, db: Vector) -> None:
     for i in range(dy.size):
         # y[i] = a[i] + b[i]

@@ -55,7 +55,7 @@ def block_argmax(mine: Number, place: Number) -> Number:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x k")
 def argmax_forward(x: Matrix, k: Labels) -> None:
     N, C = x.shape
     for n in range(N):

@@ -44,7 +44,7 @@ def max_first_backward_reference(x: Matrix, dy: Vector) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y k")
 def max_last_forward(x: Matrix, y: Vector, k: Labels) -> None:
     N, C = x.shape
     for n in range(N):
@@ -55,7 +55,7 @@ def max_last_forward(x: Matrix, y: Vector, k: Labels) -> None:
         y[n], k[n] = x[n, best], best
 
 
-@kernel
+@kernel(rows="dy k dx")
 def max_last_backward(dy: Vector, k: Labels, dx: Matrix) -> None:
     for n in range(dy.size):
         # y[n] = x[n, k[n]]

@@ -40,7 +40,7 @@ def mean_first_backward_reference(x: Matrix, dy: Vector) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def mean_last_forward(x: Matrix, y: Vector) -> None:
     N, C = x.shape
     for n in range(N):
@@ -50,7 +50,7 @@ def mean_last_forward(x: Matrix, y: Vector) -> None:
         y[n] = total / np.float32(C)
 
 
-@kernel
+@kernel(rows="dy dx")
 def mean_last_backward(dy: Vector, dx: Matrix) -> None:
     N, C = dx.shape
     for n in range(N):

@@ -11,7 +11,7 @@ Writes   p and v updated; g spent, so that the next backward pass can add to zer
 Keeps    v, as many numbers as p.
 Cost     4 flops a parameter.
 Source   Polyak 1964, doi:10.1016/0041-5553(64)90137-5.
-Lesson   06-mlp
+Lesson   06-mlp, 07-optimizers
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def momentum_reference(p: Vector, g: Vector, v: Vector, lr: float, beta: float) 
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="p g v")
 def momentum_step(
     p: Vector, g: Vector, v: Vector, lr: Number, beta: Number
 ) -> None:  # fmt: skip

@@ -28,7 +28,7 @@ def nesterov_reference(p: Vector, g: Vector, v: Vector, lr: float, beta: float) 
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="p g v")
 def nesterov_step(
     p: Vector, g: Vector, v: Vector, lr: Number, beta: Number
 ) -> None:  # fmt: skip

@@ -27,7 +27,7 @@ def one_hot_reference(t: Labels, classes: int) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="t y")
 def one_hot_forward(t: Labels, y: Matrix) -> None:
     N, C = y.shape
     for n in range(N):

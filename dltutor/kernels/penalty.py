@@ -57,7 +57,7 @@ def l1_forward(w: Vector, strength: Number, loss: Vector) -> None:
     loss[0] += strength * total
 
 
-@kernel
+@kernel(rows="w dw")
 def l1_backward(w: Vector, strength: Number, dw: Vector) -> None:
     for i in range(w.size):
         # total += abs(w[i])
@@ -72,7 +72,7 @@ def l2_forward(w: Vector, strength: Number, loss: Vector) -> None:
     loss[0] += HALF * strength * total
 
 
-@kernel
+@kernel(rows="w dw")
 def l2_backward(w: Vector, strength: Number, dw: Vector) -> None:
     for i in range(w.size):
         # total += w[i] * w[i], then half of it

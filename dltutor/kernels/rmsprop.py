@@ -32,7 +32,7 @@ def rmsprop_reference(p: Vector, g: Vector, v: Vector, lr: float, alpha: float, 
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="p g v")
 def rmsprop_step(
     p: Vector, g: Vector, v: Vector,
     lr: Number, alpha: Number, eps: Number,

@@ -25,7 +25,7 @@ def sgd_reference(p: Vector, g: Vector, lr: float) -> Vector:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="p g")
 def sgd_step(p: Vector, g: Vector, lr: Number) -> None:
     for i in range(p.size):
         p[i] -= lr * g[i]

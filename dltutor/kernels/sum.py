@@ -42,7 +42,7 @@ def sum_first_backward_reference(x: Matrix, dy: Vector) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def sum_last_forward(x: Matrix, y: Vector) -> None:
     N, C = x.shape
     for n in range(N):
@@ -52,7 +52,7 @@ def sum_last_forward(x: Matrix, y: Vector) -> None:
         y[n] = total
 
 
-@kernel
+@kernel(rows="dy dx")
 def sum_last_backward(dy: Vector, dx: Matrix) -> None:
     N, C = dx.shape
     for n in range(N):
@@ -71,7 +71,7 @@ def sum_first_forward(x: Matrix, y: Vector) -> None:
             y[c] += x[n, c]
 
 
-@kernel
+@kernel(rows="dx")
 def sum_first_backward(dy: Vector, dx: Matrix) -> None:
     N, C = dx.shape
     for n in range(N):

@@ -21,20 +21,29 @@ from __future__ import annotations
 
 from dltutor.layers.losses import MSE, BCEWithLogits, Loss, SoftmaxCrossEntropy
 from dltutor.layers.network import Chain, Dense, Layer, ReLU, Residual, Sequential, Sigmoid, Tanh
-from dltutor.layers.optimisers import SGD, Adam, Momentum, Optimiser
+from dltutor.layers.optimisers import SGD, Adam, AdamW, ClipNorm, ClipValue, Momentum, Nesterov, Optimiser, RMSProp
+from dltutor.layers.regularisation import L1, L2, Dropout
 from dltutor.layers.tape import Tape, Value
 
 __all__ = [
+    "L1",
+    "L2",
     "MSE",
     "SGD",
     "Adam",
+    "AdamW",
     "BCEWithLogits",
     "Chain",
+    "ClipNorm",
+    "ClipValue",
     "Dense",
+    "Dropout",
     "Layer",
     "Loss",
     "Momentum",
+    "Nesterov",
     "Optimiser",
+    "RMSProp",
     "ReLU",
     "Residual",
     "Sequential",

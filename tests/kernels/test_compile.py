@@ -106,6 +106,43 @@ print(sum(bias_backward.dispatcher.stats.cache_hits.values()))
     assert python(program % "second", NUMBA_CACHE_DIR=str(tmp_path)) == "0"
 
 
+@pytest.mark.parametrize("harm", ["emptied", "cut short", "a flipped bit", "not a file"])
+def test_a_broken_file_is_compiled_again_and_mended(tmp_path: Path, harm: str) -> None:
+    program = """
+import numpy as np
+from dltutor.kernels import compile
+compile.source_stamp = lambda: b"the same"
+from dltutor.kernels.sgd import sgd_step
+sgd_step.warm()
+p = np.ones(3, np.float32)
+sgd_step(p, np.ones(3, np.float32), np.float32(1))
+print(p.sum(), sum(sgd_step.dispatcher.stats.cache_hits.values()))
+"""
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0.0 0"
+    (file,) = tmp_path.glob("*/*.nbc")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes({"emptied": b"", "cut short": data[:1000], "a flipped bit": data, "not a file": b""}[harm])
+    if harm == "not a file":
+        file.unlink()
+        file.mkdir()
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0.0 0"
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == ("0.0 0" if harm == "not a file" else "0.0 1")
+
+
+def test_files_of_older_sources_are_removed(tmp_path: Path) -> None:
+    program = """
+import sys
+from dltutor.kernels import compile
+compile.source_stamp = lambda: b"%s"
+from dltutor.kernels.sgd import sgd_step
+sgd_step.warm()
+"""
+    for sources in ("first", "second"):
+        python(program % sources, NUMBA_CACHE_DIR=str(tmp_path))
+        assert len(list(tmp_path.glob("*/*"))) == 1
+
+
 def test_kernels_work_where_nothing_can_be_kept(tmp_path: Path) -> None:
     """No folder can be made inside a file, whoever asks."""
     (tmp_path / "file").write_text("")

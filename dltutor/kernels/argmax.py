@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from dltutor.kernels.compile import INFINITY, Labels, Matrix, Number, cuda, cuda_kernel, kernel, scalar
-from dltutor.kernels.reduce import BLOCK
+from dltutor.kernels.reduce import BLOCK, WARP
 
 
 def argmax_reference(x: Matrix) -> Labels:
@@ -40,7 +40,7 @@ def block_argmax(mine: Number, place: Number) -> Number:
     me = cuda.threadIdx.x
     numbers[me], places[me] = mine, place
     cuda.syncthreads()  # all numbers are there
-    half = BLOCK // 2
+    half = cuda.blockDim.x // 2
     while half > 0:
         if me < half:
             x, top = numbers[me + half], numbers[me]
@@ -69,12 +69,12 @@ def argmax_forward(x: Matrix, k: Labels) -> None:
 # ---------------------------------------------------------------- CUDA
 
 
-@cuda_kernel(threads=BLOCK, blocks_of="x")
+@cuda_kernel(threads=WARP, blocks_of="x")
 def argmax_forward_cuda(x: Matrix, k: Labels) -> None:
     """One block does one row: each thread looks at a share."""
     n, C = cuda.blockIdx.x, x.shape[1]
     top, best = -INFINITY, C + cuda.threadIdx.x  # behind every real place
-    for c in range(cuda.threadIdx.x, C, BLOCK):
+    for c in range(cuda.threadIdx.x, C, WARP):
         if best >= C or beats(x[n, c], top):
             top, best = x[n, c], c
     best = block_argmax(top, best)

@@ -22,7 +22,7 @@ import numpy as np
 
 from dltutor.kernels.argmax import beats, block_argmax
 from dltutor.kernels.compile import INFINITY, Labels, Matrix, Vector, cuda, cuda_kernel, kernel
-from dltutor.kernels.reduce import BLOCK
+from dltutor.kernels.reduce import WARP
 
 
 def max_last_reference(x: Matrix) -> tuple[Vector, Labels]:
@@ -84,12 +84,12 @@ def max_first_backward(dy: Vector, k: Labels, dx: Matrix) -> None:
 # ---------------------------------------------------------------- CUDA
 
 
-@cuda_kernel(threads=BLOCK, blocks_of="x")
+@cuda_kernel(threads=WARP, blocks_of="x")
 def max_last_forward_cuda(x: Matrix, y: Vector, k: Labels) -> None:
     """One block does one row: each thread looks at a share."""
     n, C = cuda.blockIdx.x, x.shape[1]
     top, best = -INFINITY, C + cuda.threadIdx.x  # behind every real place
-    for c in range(cuda.threadIdx.x, C, BLOCK):
+    for c in range(cuda.threadIdx.x, C, WARP):
         if best >= C or beats(x[n, c], top):
             top, best = x[n, c], c
     best = block_argmax(top, best)

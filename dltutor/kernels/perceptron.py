@@ -33,7 +33,7 @@ from dltutor.kernels.compile import (
     kernel,
     scalar,
 )
-from dltutor.kernels.reduce import BLOCK, block_sum
+from dltutor.kernels.reduce import WARP, block_sum
 
 
 def perceptron_reference(x: Matrix, w: Vector, b: Vector) -> Vector:
@@ -105,29 +105,24 @@ def perceptron_forward_cuda(
         y[n] = fires(z)
 
 
-@cuda_kernel(threads=BLOCK)
+@cuda_kernel(threads=WARP)
 def perceptron_step_cuda(
     x: Matrix, t: Vector, w: Vector, b: Vector, lr: Number,
     mistakes: Labels,
 ) -> None:  # fmt: skip
     """One block: samples come in turn, the threads share the inputs."""
     N, D = x.shape
-    said = cuda.shared.array(1, np.float32)
     me = cuda.threadIdx.x
-    wrong = 0
+    bias, wrong = b[0], 0
     for n in range(N):
         z = ZERO
-        for d in range(me, D, BLOCK):
+        for d in range(me, D, WARP):
             z += x[n, d] * w[d]
-        z = block_sum(z)
-        if me == 0:
-            said[0] = t[n] - fires(z + b[0])
-        cuda.syncthreads()  # the mistake is known to all
-        e = said[0]
-        for d in range(me, D, BLOCK):
+        # each thread keeps its own bias: all of them do the same to it
+        e = t[n] - fires(block_sum(z) + bias)
+        for d in range(me, D, WARP):
             w[d] += lr * e * x[n, d]
-        if me == 0:
-            b[0] += lr * e
+        bias += lr * e
         wrong += e != ZERO
     if me == 0:
-        mistakes[0] = wrong
+        b[0], mistakes[0] = bias, wrong

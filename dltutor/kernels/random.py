@@ -44,6 +44,7 @@ from dltutor.kernels.compile import (
     kernel,
     scalar,
 )
+from dltutor.kernels.elementary import log
 
 Word = Any  # uint32. Numba makes 64 bits of a sum or product of two, so each is cut back
 
@@ -59,10 +60,6 @@ OF_24_BITS = np.float32(2**-24)
 S1, S3, S5, S7, S9, S11, S13 = (  # the series of sin(2 pi x)
     np.float32((-1) ** (n // 2) * (2 * math.pi) ** n / math.factorial(n)) for n in (1, 3, 5, 7, 9, 11, 13)
 )
-LN2 = np.float32(math.log(2))
-L3, L5, L7, L9 = (np.float32(1 / n) for n in (3, 5, 7, 9))  # the series of artanh
-ROOT_HALF = np.int32(0x3F3504F3)  # the bits of sqrt(1/2)
-FRACTION_BITS, EXPONENT = np.int32(23), np.int32(-(2**23))
 
 
 def first_key(seed: int) -> NDArray[np.uint32]:
@@ -144,23 +141,6 @@ def normal(r: Word, s: Word) -> Number:
     tail = S5 + q * (S7 + q * (S9 + q * (S11 + q * S13)))
     cosine = x * (S1 + q * (S3 + q * tail))
     return math.sqrt(-TWO * log(ONE - uniform(r))) * cosine
-
-
-@scalar
-def log(x: Number) -> Number:
-    """The natural logarithm of a number above zero."""
-    return math.log(x)
-
-
-@log.float32
-def _log_float32(x: Number) -> Number:
-    # x = m 2^k with m from sqrt(1/2) to sqrt(2), and ln m = 2 artanh s: a form that a loop calculates for many at once
-    bits = np.float32(x).view(np.int32)
-    k = np.int32(bits - ROOT_HALF) >> FRACTION_BITS
-    m = np.int32(bits - (np.int32(bits - ROOT_HALF) & EXPONENT)).view(np.float32)
-    s = (m - ONE) / (m + ONE)
-    q = s * s
-    return np.float32(k) * LN2 + TWO * (s + s * q * (L3 + q * (L5 + q * (L7 + q * L9))))
 
 
 # ---------------------------------------------------------------- CPU

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from dltutor.kernels.compile import ZERO, Matrix, Vector, cuda, cuda_kernel, kernel
-from dltutor.kernels.reduce import BLOCK, block_sum
+from dltutor.kernels.reduce import WARP, block_sum
 
 
 def sum_last_reference(x: Matrix) -> Vector:
@@ -83,12 +83,12 @@ def sum_first_backward(dy: Vector, dx: Matrix) -> None:
 # ---------------------------------------------------------------- CUDA
 
 
-@cuda_kernel(threads=BLOCK, blocks_of="x")
+@cuda_kernel(threads=WARP, blocks_of="x")
 def sum_last_forward_cuda(x: Matrix, y: Vector) -> None:
     """One block does one row: each thread adds up a share."""
     n, C = cuda.blockIdx.x, x.shape[1]
     total = ZERO
-    for c in range(cuda.threadIdx.x, C, BLOCK):
+    for c in range(cuda.threadIdx.x, C, WARP):
         total += x[n, c]
     total = block_sum(total)
     if cuda.threadIdx.x == 0:

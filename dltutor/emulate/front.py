@@ -9,6 +9,7 @@ driver. The LLVM IR is the same for every card, so it is made once; PTX is made 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.kernels.compile import CudaKernel, numba_cuda, simulated, with_cuda
+from dltutor.kernels.compile import CudaKernel, argument_names, numba_cuda, with_cuda
 
 Capability = tuple[int, int]  # which instructions a card has: (9, 0), written sm_90
 Function = Any  # a plain Python function
@@ -33,7 +34,8 @@ class Compiled:
 
     name: str  # of the Python function
     entry: str  # the same in LLVM IR and PTX
-    arguments: tuple[Any, ...]  # Numba's types of the arguments
+    names: tuple[str, ...]  # of its arguments
+    arguments: tuple[Any, ...]  # their types, as Numba has them
     library: Any  # Numba's code library
 
     def ptx(self, capability: Capability = H100) -> str:
@@ -65,15 +67,14 @@ def compile_function(function: Function, signature: str) -> Compiled:
     Raises DltutorError where there is no compiler, and Numba's own errors where it cannot compile the function.
     """
     require_compiler()
-    from numba.cuda import compiler
-    from numba.cuda.core import sigutils
-
+    compiler: Any = importlib.import_module("numba.cuda.compiler")
+    sigutils: Any = importlib.import_module("numba.cuda.core.sigutils")
     arguments, _nothing = sigutils.normalize_signature(signature)
     with _lock, assumed_card(H100):
         library, _nothing = compiler._compile_pyfunc_with_fixup(
             function, signature, device=False, abi="numba", lineinfo=True, cc=H100
         )
-    return Compiled(function.__name__, library._entry_name, tuple(arguments), library)
+    return Compiled(function.__name__, library._entry_name, argument_names(function), tuple(arguments), library)
 
 
 # ---------------------------------------------------------------- what is there
@@ -82,7 +83,8 @@ def compile_function(function: Function, signature: str) -> Compiled:
 def require_compiler() -> None:
     """Raise where Numba cannot make LLVM IR for a card."""
     numba_cuda()
-    if simulated():
+    config: Any = importlib.import_module("numba").config
+    if config.ENABLE_CUDASIM:
         message = _("Numba's CUDA simulator is on, and it compiles nothing")
         raise DltutorError(message, _("Start without NUMBA_ENABLE_CUDASIM in the environment."))
 
@@ -99,8 +101,8 @@ def missing_toolkit() -> str:
     """Why no PTX can be made here; empty where it can."""
     try:
         require_compiler()
-        from numba.cuda.cudadrv import nvrtc, nvvm
-
+        nvrtc: Any = importlib.import_module("numba.cuda.cudadrv.nvrtc")
+        nvvm: Any = importlib.import_module("numba.cuda.cudadrv.nvvm")
         nvvm.NVVM()
         nvrtc.get_arch_option(*H100)
     except Exception as error:  # each library has its own errors for "not found", and some are plain RuntimeErrors
@@ -123,8 +125,7 @@ class _Card:
 @contextlib.contextmanager
 def assumed_card(capability: Capability) -> Iterator[None]:
     """A kernel that calls a device function makes Numba ask what card this is. It gets this answer."""
-    from numba.cuda import dispatcher
-
+    dispatcher: Any = importlib.import_module("numba.cuda.dispatcher")
     asked = dispatcher.get_current_device
     dispatcher.get_current_device = lambda: _Card(capability)
     try:

@@ -28,17 +28,19 @@ import importlib
 import importlib.util
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
+from dltutor.kernels.cache import CompiledFiles
 
 Vector = NDArray[Any]
 Matrix = NDArray[Any]
@@ -55,6 +57,7 @@ Number = Any
 Whole = Any
 Function = Any  # a plain Python function
 Threads = Any  # of a block: a number, or (x, y)
+Size = tuple[int, int, int]  # of a grid or a block: x, y, z
 
 cuda: Any = None  # kernel files import this name; the real numba.cuda takes its place in a kernel when it is built
 
@@ -98,6 +101,10 @@ class Kernel:
         return f"<kernel {self.__name__}>"
 
     @property
+    def file(self) -> str:
+        return self.py_func.__code__.co_filename
+
+    @property
     def signature(self) -> str:
         return signature(self.py_func)
 
@@ -118,8 +125,8 @@ class Kernel:
             built = numba.njit(self.py_func, cache=True, **options)
         except RuntimeError:  # no folder to write to: compile for this process only
             return numba.njit(self.py_func, **options)
-        # Numba looks for changes in the kernel's own file only; what a kernel calls may stand in another one.
-        built._cache._cache_file._source_stamp = source_stamp()
+        files = built._cache
+        files._cache_file = CompiledFiles(files.cache_path, f"{Path(self.file).stem}.{self.__name__}", source_stamp())
         return built
 
     def warm(self) -> None:
@@ -181,6 +188,8 @@ class CudaKernel:
     What it starts depends on one argument, an array: `over` a thread for each of its elements; `rows_of` a thread for
     each of its rows; `blocks_of` a block for each of its rows; `tiles_of` blocks of (x, y) threads that cover its last
     two axes, and as many layers of them as there are such matrices. Where none is named, one block does everything.
+
+    Who runs it is the `Executor`: the card, or an emulation of one.
     """
 
     def __init__(self, function: Function, threads: Threads, of: tuple[str, str]) -> None:
@@ -195,7 +204,7 @@ class CudaKernel:
     def __call__(self, *arguments: Any) -> None:
         blocks, threads = self.grid(arguments)
         if blocks:  # CUDA refuses to launch nothing
-            self.dispatcher[blocks, threads](*arguments)
+            _executor.launch(self, three(blocks), three(threads), arguments)
 
     def __repr__(self) -> str:
         return f"<CUDA kernel {self.__name__}>"
@@ -228,9 +237,8 @@ class CudaKernel:
         return numba_cuda().jit(with_cuda(self.py_func))
 
     def warm(self) -> None:
-        """Compile the declared signature; the emulation has nothing to compile."""
-        if not simulated():
-            self.dispatcher.compile(self.signature)
+        """Compile the declared signature, for whoever runs it."""
+        _executor.warm(self)
 
 
 class CudaSequence:
@@ -252,6 +260,52 @@ class CudaSequence:
         for value in used_globals(self.py_func).values():
             if isinstance(value, CudaKernel):
                 value.warm()
+
+
+class Executor(Protocol):
+    """What runs CUDA kernels."""
+
+    def launch(self, kernel: CudaKernel, grid: Size, block: Size, arguments: tuple[Any, ...]) -> None:
+        """Run so many blocks of so many threads: x, y, z each."""
+
+    def warm(self, kernel: CudaKernel) -> None:
+        """Compile what launches will need."""
+
+
+class Card:
+    """A graphics card. Python's own numbers would be 64 bits wide there."""
+
+    def launch(self, kernel: CudaKernel, grid: Size, block: Size, arguments: tuple[Any, ...]) -> None:
+        kernel.dispatcher[grid, block](*(np.float32(a) if isinstance(a, float) else a for a in arguments))
+
+    def warm(self, kernel: CudaKernel) -> None:
+        kernel.dispatcher.compile(kernel.signature)
+
+
+_executor: Executor = Card()
+
+
+def run_cuda_with(executor: Executor) -> Executor:
+    """Run CUDA kernels with this one from now on; the one before it."""
+    global _executor
+    before, _executor = _executor, executor
+    return before
+
+
+@contextmanager
+def cuda_run_with(executor: Executor) -> Iterator[None]:
+    """CUDA kernels called inside are run by this one."""
+    before = run_cuda_with(executor)
+    try:
+        yield
+    finally:
+        run_cuda_with(before)
+
+
+def three(size: Any) -> Size:
+    """128 -> (128, 1, 1) and (16, 8) -> (16, 8, 1)."""
+    x, y, z, *_rest = (*(size if isinstance(size, tuple) else (size,)), 1, 1)
+    return x, y, z
 
 
 def kernel(function: Function = None, *, rows: str = "", sums: str = "") -> Any:
@@ -345,8 +399,13 @@ def with_cuda(function: Function) -> Function:
 
 @cache
 def source_stamp() -> bytes:
-    """Changes whenever any kernel's source does."""
-    digest = hashlib.sha256()
+    """Changes whenever any kernel's source does, or what compiles it.
+
+    Numba itself looks at the kernel's own file only, but what a kernel calls may stand in another one.
+    """
+    from importlib.metadata import version
+
+    digest = hashlib.sha256(f"{version('numba')} {version('llvmlite')}".encode())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return digest.digest()
@@ -395,20 +454,20 @@ def use_wide_registers(config: Any) -> None:
 
 
 def numba_cuda() -> ModuleType:
-    """Numba's CUDA target, real or simulated; the one place that imports it."""
+    """Numba's CUDA target; the one place that imports it."""
+    require_numba_cuda()
     try:
         return importlib.import_module("numba.cuda")
     except ImportError as error:
         message = _("Numba cannot load its CUDA target: {reason}").format(reason=error)
-        raise DltutorError(message, _('Install it with: pip install "dltutor[cuda]"')) from error
+        raise DltutorError(message, _("Install it again with: pip install --force-reinstall numba-cuda")) from error
 
 
-def simulated() -> bool:
-    """Whether CUDA kernels run in Numba's simulator."""
-    import numba
-
-    config: Any = numba.config
-    return bool(config.ENABLE_CUDASIM)
+def require_numba_cuda() -> None:
+    """Raise where it is not installed. Numba brings along an older one, which nobody looks after."""
+    if importlib.util.find_spec("numba_cuda") is None:
+        message = _("CUDA kernels need the package numba-cuda, which is not installed")
+        raise DltutorError(message, _("Install it with: pip install numba-cuda (there is none for macOS)"))
 
 
 # Small numbers for formulas: a bare 1 or 0.5 would make Numba calculate in float64. All are exact in both.

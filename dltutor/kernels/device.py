@@ -5,18 +5,24 @@
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, argument_names, numba_cuda, resolve, simulated
+from dltutor.kernels.compile import (
+    Card,
+    CudaKernel,
+    CudaSequence,
+    Kernel,
+    numba_cuda,
+    require_numba_cuda,
+    resolve,
+    run_cuda_with,
+)
 from dltutor.kernels.launch import Graph
-
-DEVICES = ("cpu", "cuda", "emulate")
 
 
 class Cpu:
@@ -50,14 +56,37 @@ class Cpu:
         return Graph()
 
 
-class Cuda:
-    """Arrays in the card's memory. With `emulate`, Numba's simulator runs the same kernels as Python threads."""
+class Emulated(Cpu):
+    """The CUDA kernels on NumPy arrays: no card, no driver."""
 
+    name = "emulate"
     suffix = "_cuda"
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.cuda = numba_cuda()
+    def __init__(self) -> None:
+        from dltutor.emulate.native import Native
+
+        require_numba_cuda()
+        run_cuda_with(Native())
+
+    def graph(self) -> Any:
+        from dltutor.kernels.cuda_graph import EmulatedGraph
+
+        return EmulatedGraph()
+
+
+class Cuda:
+    """Arrays in the card's memory."""
+
+    name = "cuda"
+    suffix = "_cuda"
+
+    def __init__(self) -> None:
+        self.cuda: Any = numba_cuda()
+        if not self.cuda.is_available():
+            message = _("no CUDA device was found")
+            hint = _('Install pip install "dltutor[cuda]" and an NVIDIA driver, or use --device emulate.')
+            raise DltutorError(message, hint)
+        run_cuda_with(Card())
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
         return self.cuda.device_array(shape, dtype)
@@ -79,36 +108,14 @@ class Cuda:
     def address(self, array: Any) -> int:
         return array.device_ctypes_pointer.value
 
-    def graph(self) -> Calls:
-        return Calls()
+    def graph(self) -> Any:
+        from dltutor.kernels.cuda_graph import CudaGraph
+
+        return CudaGraph()
 
 
-class Call:
-    """One kernel with its arguments."""
-
-    def __init__(self, kernel: CudaKernel | CudaSequence, arguments: tuple[Any, ...]) -> None:
-        self.kernel = kernel
-        self.names = argument_names(kernel.py_func)
-        self.arguments = list(arguments)
-
-    def set(self, name: str, number: float) -> None:
-        self.arguments[self.names.index(name)] = np.float32(number)
-
-
-class Calls:
-    """A graph that simply calls its kernels one after the other."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-
-    def add(self, kernel: CudaKernel | CudaSequence, *arguments: Any) -> Call:
-        self.calls.append(Call(kernel, tuple(np.float32(a) if isinstance(a, float) else a for a in arguments)))
-        return self.calls[-1]
-
-    def replay(self) -> None:
-        for call in self.calls:
-            call.kernel(*call.arguments)
-
+KINDS: dict[str, Callable[[], Cpu | Cuda]] = {"cpu": Cpu, "cuda": Cuda, "emulate": Emulated}
+DEVICES = tuple(KINDS)
 
 _current: Cpu | Cuda = Cpu()
 
@@ -116,17 +123,13 @@ _current: Cpu | Cuda = Cpu()
 def use(name: str) -> None:
     """Run on "cpu", "cuda" or "emulate" from now on.
 
-    Raises DltutorError where there is no such device, or it cannot be used any more in this process.
+    Raises DltutorError where there is no such device, or what it needs is missing.
     """
     global _current
     if name not in DEVICES:
         message = _("no device {name}").format(name=name)
         raise UsageError(message, _("Choose one of: {names}").format(names=", ".join(DEVICES)))
-    if name == "emulate":
-        _start_simulator()
-    elif name == "cuda":
-        _require_card()
-    _current = Cpu() if name == "cpu" else Cuda(name)
+    _current = KINDS[name]()
 
 
 def name() -> str:
@@ -176,18 +179,3 @@ def op(name: str) -> Kernel | CudaKernel | CudaSequence:
     """The kernel for "dense_forward" on this device, in the file named like the operation, or "clear.py:clear"."""
     operation, _slash, _way = name.rpartition("_")
     return kernel(f"dltutor/kernels/{name if ':' in name else f'{operation}.py:{name}'}")
-
-
-def _start_simulator() -> None:
-    if "numba" not in sys.modules:
-        os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-    if not simulated():
-        message = _("the emulated device cannot be chosen any more: this process has loaded Numba without it")
-        raise DltutorError(message, _("Set NUMBA_ENABLE_CUDASIM=1 before starting, or choose the device first."))
-
-
-def _require_card() -> None:
-    if not numba_cuda().is_available():
-        message = _("no CUDA device was found")
-        hint = _('Install pip install "dltutor[cuda]" and an NVIDIA driver, or use --device emulate.')
-        raise DltutorError(message, hint)

@@ -1,0 +1,186 @@
+"""A CUDA kernel as machine code of this processor: for training where there is no graphics card.
+
+    native(dense_forward_cuda).bind((blocks, 1, 1), (128, 1, 1), (x, w, b, y)).run()
+
+Numba compiles the kernel for a card, as far as LLVM IR; translate.py rewrites what only a card has, schedule.py adds
+the loops over blocks and threads, and LLVM compiles all of it for the processor. The numbers are those of the card, up
+to how a library rounds e^x. The machine code is kept in a file: loading it again needs no compiler, not even Numba.
+
+Nothing is checked: an index out of bounds reads or writes what happens to be there (interpreter.py checks everything).
+Shared memory is one place for all launches of a kernel: no two of them may run at the same time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.metadata
+import math
+import re
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dltutor.emulate import kept, machine
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.kernels.compile import CudaKernel, argument_names, source_stamp
+
+Size = tuple[int, int, int]
+ALIGNMENT = 64  # of scratch memory, in bytes
+
+
+class NativeKernel:
+    """The machine code of one kernel."""
+
+    def __init__(self, kernel: CudaKernel, code: bytes) -> None:
+        engine = machine.load(code)
+        self.name = kernel.__name__
+        self.parameters = parameters(kernel)
+        self.address = engine.get_function_address("launch")
+        self.call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64)(self.address)
+        self._scratch = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("scratch"))
+
+    def bind(self, grid: Size, block: Size, arguments: Sequence[Any]) -> Bound:
+        """Ready to run, and to run again.
+
+        Raises DltutorError where an argument is not what the kernel declares.
+        """
+        return Bound(self, grid, block, arguments)
+
+    def scratch(self, threads: int) -> np.ndarray:
+        """Memory for the threads of one block to wait in."""
+        size = self._scratch(threads)
+        room = np.empty(size + ALIGNMENT, np.uint8)
+        first = -room.ctypes.data % ALIGNMENT
+        return room[first : first + size]
+
+
+class Bound:
+    """A kernel with its grid and its arguments, as its machine code wants them."""
+
+    def __init__(self, kernel: NativeKernel, grid: Size, block: Size, arguments: Sequence[Any]) -> None:
+        self.kernel = kernel
+        self.arguments = tuple(arguments)  # the words point into them: they must not go away
+        self.scratch = kernel.scratch(math.prod(block))
+        self.sizes = np.array([*grid, *block, self.scratch.ctypes.data], np.int64)
+        pairs = list(zip(kernel.parameters, arguments, strict=True))
+        words = [parameter.words(argument, kernel.name) for parameter, argument in pairs]
+        self.words = np.array([word for some in words for word in some], np.int64)
+        starts = np.cumsum([0, *map(len, words)]).tolist()
+        self._places = {parameter.name: place for (parameter, _), place in zip(pairs, starts, strict=False)}
+
+    def run(self) -> None:
+        self.kernel.call(self.sizes.ctypes.data, self.words.ctypes.data)
+
+    def set(self, name: str, number: float) -> None:
+        """Give a number argument another value."""
+        parameter = next(parameter for parameter in self.kernel.parameters if parameter.name == name)
+        (self.words[self._places[name]],) = parameter.words(number, self.kernel.name)
+
+
+# ---------------------------------------------------------------- what runs CUDA kernels on this device
+
+
+class Native:
+    """See Executor in dltutor/kernels/compile.py."""
+
+    def launch(self, kernel: CudaKernel, grid: Size, block: Size, arguments: tuple[Any, ...]) -> None:
+        native(kernel).bind(grid, block, arguments).run()
+
+    def warm(self, kernel: CudaKernel) -> None:
+        native(kernel)
+
+
+@cache
+def native(kernel: CudaKernel) -> NativeKernel:
+    """The kernel for this processor: compiled now, or some time before.
+
+    Raises DltutorError where Numba has no CUDA compiler, or the kernel does what only a card can.
+    """
+    name = f"{Path(kernel.py_func.__code__.co_filename).stem}.{kernel.__name__}"
+    return NativeKernel(kernel, kept.kept(name, key(kernel), lambda: build(kernel)))
+
+
+def build(kernel: CudaKernel) -> bytes:
+    """Compile a kernel: an object file with the functions that schedule.py describes."""
+    from dltutor.emulate import front, schedule, translate
+
+    compiled = front.compiled(kernel)
+    thread = translate.translated(compiled.modules(), compiled.entry, compiled.name)
+    loops = schedule.of_coroutines(thread.shuffles) if thread.waits else schedule.of_loops()
+    return machine.compiled(machine.parse((thread.text, loops)))
+
+
+def key(kernel: CudaKernel) -> str:
+    """What the machine code was made from and with: sources, compilers, processor."""
+    digest = hashlib.sha256(circumstances())
+    digest.update(kernel.signature.encode())
+    own_file = Path(kernel.py_func.__code__.co_filename)
+    digest.update(own_file.read_bytes() if own_file.is_file() else kernel.py_func.__code__.co_code)
+    return digest.hexdigest()[:16]
+
+
+@cache
+def circumstances() -> bytes:
+    digest = hashlib.sha256(source_stamp())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    for part in (sys.version, machine.processor(), *map(version, ("numba", "numba-cuda", "llvmlite"))):
+        digest.update(part.encode())
+    return digest.digest()
+
+
+def version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+# ---------------------------------------------------------------- arguments
+
+DECLARED = re.compile(r"(\w+)(?:\[([^]]*)\])?")  # float32[:, ::1] or int64
+
+
+class Parameter:
+    """One argument as a kernel declares it."""
+
+    def __init__(self, name: str, dtype: str, axes: str) -> None:
+        self.name = name
+        self.dtype = np.dtype(dtype)
+        self.dimensions = axes.count(",") + 1 if axes else 0
+
+    def words(self, value: Any, kernel: str) -> tuple[int, ...]:
+        """What the kernel is handed: of an array two words it never looks at, then size, address, shape, strides."""
+        if self.dimensions == 0:
+            return (self._number(value),)
+        if not self._fits(value):
+            message = _("{kernel} cannot take {given} as {name}, which is {wanted}")
+            given = getattr(value, "dtype", type(value).__name__), getattr(value, "shape", "")
+            wanted = _("{dtype} with {count} axes, C-contiguous").format(dtype=self.dtype, count=self.dimensions)
+            text = message.format(kernel=kernel, given=" ".join(map(str, given)), name=self.name, wanted=wanted)
+            raise DltutorError(
+                text, _("Make an array of that dtype and shape, for instance with np.ascontiguousarray.")
+            )
+        return 0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides
+
+    def _number(self, value: Any) -> int:
+        """Eight bytes, the number in the first ones."""
+        word = np.zeros(1, np.int64)
+        word.view(self.dtype)[0] = value
+        return int(word[0])
+
+    def _fits(self, value: Any) -> bool:
+        is_array = isinstance(value, np.ndarray) and value.dtype == self.dtype
+        return is_array and value.ndim == self.dimensions and value.flags.c_contiguous
+
+
+def parameters(kernel: CudaKernel) -> tuple[Parameter, ...]:
+    declared = DECLARED.findall(kernel.signature.removeprefix("void"))
+    names = argument_names(kernel.py_func)
+    return tuple(Parameter(name, *kind) for name, kind in zip(names, declared, strict=True))

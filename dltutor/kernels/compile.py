@@ -86,10 +86,12 @@ KEEP_ORDER = {"contract", "nsz"}
 class Kernel:
     """A loop for the processor: call it, or `warm()` it first so that the call does not wait for the compiler."""
 
-    def __init__(self, function: Function, part: bool = False, rows: str = "", sums: str = "") -> None:
+    def __init__(
+        self, function: Function, part: bool = False, rows: str = "", sums: str = "", scratch: str = ""
+    ) -> None:
         self.py_func = function
         self.part = part
-        self.rows, self.sums = rows.split(), sums.split()
+        self.rows, self.sums, self.scratch = rows.split(), sums.split(), scratch.split()
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
         self.__module__ = function.__module__
@@ -141,6 +143,18 @@ class Kernel:
     def _numba_type_(self) -> Any:
         """Lets one kernel call another: Numba sees the compiled function behind the name."""
         return self.dispatcher._numba_type_
+
+
+class Pasted:
+    """A part whose lines Numba puts in place of its calls, before it looks at types."""
+
+    targetoptions = {"inline": "always"}  # where Numba looks for it
+
+    def __init__(self, function: Function) -> None:
+        self.py_func = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__module__ = function.__module__
 
 
 class Scalar:
@@ -308,20 +322,26 @@ def three(size: Any) -> Size:
     return x, y, z
 
 
-def kernel(function: Function = None, *, rows: str = "", sums: str = "") -> Any:
+def kernel(function: Function = None, *, rows: str = "", sums: str = "", scratch: str = "") -> Any:
     """Compile `function` for the processor, when first wanted.
 
     `@kernel(rows="x dy dx", sums="dw db")` says that the rows of the first ones (their first axis) can be calculated
-    apart from each other, and that the others are sums over rows: so several threads can share the work.
+    apart from each other, and that the others are sums over rows: so several threads can share the work. Each then has
+    `scratch` of its own: arguments that are only room to work in.
     """
     if function is None:
-        return lambda function: Kernel(function, rows=rows, sums=sums)
+        return lambda function: Kernel(function, rows=rows, sums=sums, scratch=scratch)
     return Kernel(function)
 
 
 def part(function: Function) -> Kernel:
     """Compile `function` into the kernels that call it; Python cannot."""
     return Kernel(function, part=True)
+
+
+def pasted(function: Function) -> Pasted:
+    """Put the lines of `function` wherever it is called: for a part with one caller, and half as long to compile."""
+    return Pasted(function)
 
 
 def scalar(function: Function) -> Scalar:

@@ -86,7 +86,7 @@ def conv2d_simple(x: Tensor4, w: Tensor4, b: Vector, stride: Whole, padding: Who
                     y[n, h, v, m] = total
 
 
-@kernel
+@kernel(rows="x y", scratch="patches")
 def conv2d_forward(
     x: Tensor4, w: Tensor4, b: Vector, stride: Whole, padding: Whole,
     patches: Tensor3, y: Tensor4,
@@ -106,7 +106,7 @@ def conv2d_forward(
         add_product(seen[:, ::1], weights, rows)  # y += patches W
 
 
-@kernel
+@kernel(rows="x dy dx", sums="dw db", scratch="patches")
 def conv2d_backward(
     x: Tensor4, w: Tensor4, dy: Tensor4, stride: Whole, padding: Whole,
     patches: Tensor3, dx: Tensor4, dw: Tensor4, db: Vector,
@@ -127,9 +127,7 @@ def conv2d_backward(
         # bias_forward(b, rows): y = b
         bias_backward(drows, db)
         if dx.shape[0]:
-            for i in range(g * P):
-                for d in range(D):
-                    seen[i, d] = ZERO
+            clear_patches(seen)
             add_product_transposed(drows, weights, seen)
             # copy_patches(x, ..): patches = x
             add_patches(patches, K, stride, padding, dy.shape[2], dx[n : n + g])
@@ -164,6 +162,13 @@ def copy_patches(
                         patches[n, i, to + d] = lines[n, h, left * C + d]
                     for d in range(last, span):
                         patches[n, i, to + d] = ZERO
+
+
+@part
+def clear_patches(patches: Matrix) -> None:
+    for i in range(patches.shape[0]):
+        for d in range(patches.shape[1]):
+            patches[i, d] = ZERO
 
 
 @part

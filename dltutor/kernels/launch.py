@@ -183,7 +183,8 @@ def _piece(kernel: Kernel, given: dict[str, Any], place: slice) -> Launch:
     """The launch for these rows; the first piece adds to the sums themselves."""
     own_rows = {name: given[name][place] for name in kernel.rows}
     own_sums = {name: given[name] if place.start == 0 else np.zeros_like(given[name]) for name in kernel.sums}
-    return Launch(kernel, tuple((given | own_rows | own_sums).values()))
+    own_scratch = {name: np.zeros_like(given[name]) for name in kernel.scratch}
+    return Launch(kernel, tuple((given | own_rows | own_sums | own_scratch).values()))
 
 
 def sums(launch: Launch, pieces: list[Launch]) -> list[list[Launch]]:

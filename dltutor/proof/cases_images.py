@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels import average_pool, conv2d, max_pool
+from dltutor.kernels import average_pool, conv2d, conv2d_transposed, max_pool
 from dltutor.proof.checks import Arrays, Case, named
 
 # N, (H, W), C, K, M, stride, padding. The last one, which NaN is tried on, sees no zeros: NaN times 0 is undecided.
@@ -17,6 +17,16 @@ CONVOLUTIONS = (
     (3, (3, 2), 4, 1, 4, 1, 0),
     (1, (2, 3), 1, 4, 2, 3, 2),
     (1, (5, 7), 2, 3, 5, 2, 0),
+)
+# N, (H, W), C, K, M, stride, padding
+TRANSPOSED = (
+    (0, (2, 2), 2, 3, 2, 1, 1),
+    (1, (1, 1), 1, 1, 1, 1, 0),
+    (2, (2, 3), 3, 4, 2, 2, 1),
+    (1, (3, 2), 2, 2, 3, 2, 0),
+    (2, (3, 3), 1, 3, 5, 1, 1),
+    (1, (2, 2), 17, 3, 2, 3, 0),
+    (1, (3, 4), 2, 3, 2, 2, 0),
 )
 # N, (H, W), C, window, stride
 POOLS = (
@@ -35,6 +45,14 @@ def convolution(rng: np.random.Generator, shape: tuple) -> Arrays:
     return {
         "x": rng.normal(size=(n, height, width, c)), "w": rng.normal(size=(k, k, c, m)), "b": rng.normal(size=m),
         "stride": stride, "padding": padding, "patches": rng.normal(size=(2, pixels, k * k * c)),
+    }  # fmt: skip
+
+
+def transposed(rng: np.random.Generator, shape: tuple) -> Arrays:
+    n, (height, width), c, k, m, stride, padding = shape
+    return {
+        "x": rng.normal(size=(n, height, width, c)), "w": rng.normal(size=(k, k, m, c)), "b": rng.normal(size=m),
+        "stride": stride, "padding": padding, "patches": rng.normal(size=(2, height * width, k * k * m)),
     }  # fmt: skip
 
 
@@ -58,6 +76,16 @@ CASES = (
         "conv2d_simple", conv2d, convolution, CONVOLUTIONS,
         lambda x, w, b, stride, padding, **_: {"y": conv2d.conv2d_reference(x, w, b, stride, padding)},
         forward="conv2d_simple", with_cuda=False,
+    ),
+    Case(
+        "conv2d_transposed", conv2d_transposed, transposed, TRANSPOSED,
+        lambda x, w, b, stride, padding, **_: {
+            "y": conv2d_transposed.conv2d_transposed_reference(x, w, b, stride, padding),
+        },
+        lambda x, w, dy, stride, padding, **_: named("dx", "dw", "db")(
+            conv2d_transposed.conv2d_transposed_backward_reference(x, w, dy, stride, padding)
+        ),
+        scratch=("patches",),
     ),
     Case(
         "max_pool", max_pool, pooled, POOLS,

@@ -51,8 +51,16 @@ class Compiled:
         The kernel takes what the card is given (see `flatten` in interpreter.py) and returns nothing. llvmlite's
         parse_assembly reads it, and writes it again with its pointers as `ptr`.
         """
-        linked = sorted(self.library._linking_libraries, key=lambda library: str(library.name))
-        return tuple(str(library._module) for library in (self.library, *linked))
+        return tuple(str(library._module) for library in with_called(self.library))
+
+
+def with_called(library: Any) -> list[Any]:
+    """A code library, those of the functions that it calls, and of those that they call: each once."""
+    found = [library]
+    for one in found:  # grows meanwhile
+        called = sorted(one._linking_libraries, key=lambda library: str(library.name))
+        found += [other for other in called if other not in found]
+    return found
 
 
 @cache

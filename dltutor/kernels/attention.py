@@ -56,7 +56,7 @@ def attention_reference(qkv: Tensor3, causal: int, heads: int) -> tuple[Tensor3,
     s = np.where(seen, s, -np.inf)
     e = np.exp(s - s.max(axis=-1, keepdims=True, initial=-np.inf))
     p = np.where(seen, e / e.sum(axis=-1, keepdims=True), 0)
-    turned = qkv[:, :, qkv.shape[2] // 3 :].swapaxes(1, 2)
+    turned = np.ascontiguousarray(qkv[:, :, qkv.shape[2] // 3 :].swapaxes(1, 2))
     return turned, p, join_heads(p @ v)
 
 

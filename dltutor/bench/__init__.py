@@ -92,3 +92,39 @@ def bench_learning() -> Measure:
     from dltutor.bench.learning import measure
 
     return measure
+
+
+# ---------------------------------------------------------------- against others
+
+
+def _race(name: str, help: str) -> Callable[[Callable[[], Callable[..., object]]], click.Command]:
+    """Make a function that imports the pairs to compare into a command that runs them."""
+
+    def make(load: Callable[[], Callable[..., object]]) -> click.Command:
+        @bench.command(name, help=help)
+        @click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
+        @click.option("--against", default="", metavar="NAMES", help=_("torch, torch.compile, numpy, sklearn."))
+        @click.option("--threads", type=click.IntRange(1), help=_("So many, instead of one and then all."))
+        @click.option("--only", default="", metavar="TEXT", help=_("Only rows whose name has this in it."))
+        def command(as_json: bool, against: str, threads: int | None, only: str) -> None:
+            from dltutor.bench import versus
+
+            versus.report(load(), against, threads, only, as_json)
+
+        return command
+
+    return make
+
+
+@_race("steps", _("Time whole training steps. Against PyTorch, NumPy and scikit-learn, by turns."))
+def bench_steps() -> Callable[..., object]:
+    from dltutor.bench.steps import pairs
+
+    return pairs
+
+
+@_race("kernels", _("Time single kernels. Against PyTorch and NumPy, by turns; with this machine's limits."))
+def bench_kernels() -> Callable[..., object]:
+    from dltutor.bench.single import pairs
+
+    return pairs

@@ -19,8 +19,10 @@ the `forward` it belongs to, and raises DltutorError where another forward pass 
 
 from __future__ import annotations
 
+from dltutor.layers.images import AveragePool2d, Conv2d, ConvTranspose2d, Flatten, MaxPool2d, Reshape
 from dltutor.layers.losses import MSE, BCEWithLogits, Loss, SoftmaxCrossEntropy
 from dltutor.layers.network import Chain, Dense, Layer, ReLU, Residual, Sequential, Sigmoid, Tanh
+from dltutor.layers.normalisation import BatchNorm, LayerNorm
 from dltutor.layers.optimisers import SGD, Adam, AdamW, ClipNorm, ClipValue, Momentum, Nesterov, Optimiser, RMSProp
 from dltutor.layers.regularisation import L1, L2, Dropout
 from dltutor.layers.tape import Tape, Value
@@ -32,19 +34,27 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AveragePool2d",
     "BCEWithLogits",
+    "BatchNorm",
     "Chain",
     "ClipNorm",
     "ClipValue",
+    "Conv2d",
+    "ConvTranspose2d",
     "Dense",
     "Dropout",
+    "Flatten",
     "Layer",
+    "LayerNorm",
     "Loss",
+    "MaxPool2d",
     "Momentum",
     "Nesterov",
     "Optimiser",
     "RMSProp",
     "ReLU",
+    "Reshape",
     "Residual",
     "Sequential",
     "Sigmoid",

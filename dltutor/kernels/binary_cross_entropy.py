@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from dltutor.kernels.compile import ONE, ZERO, Number, Vector, cuda, cuda_kernel, kernel, scalar
-from dltutor.kernels.elementary import exp, log1p
+from dltutor.kernels.elementary import exp, log_one_plus_exp
 from dltutor.kernels.reduce import BLOCK, block_sum
 from dltutor.kernels.sigmoid import sigmoid_reference
 
@@ -39,7 +39,7 @@ def binary_cross_entropy_backward_reference(z: Vector, t: Vector) -> Vector:
 def surprise(z: Number, t: Number) -> Number:
     """-t log p - (1 - t) log(1 - p) with p = sigmoid(z)"""
     positive = ZERO if z <= ZERO else z
-    return positive - z * t + log1p(exp(-abs(z)))
+    return positive - z * t + log_one_plus_exp(-abs(z))
 
 
 # ---------------------------------------------------------------- CPU

@@ -57,7 +57,7 @@ def divergence(mu: Number, v: Number) -> Number:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x eps z")
 def gaussian_sample_forward(x: Matrix, eps: Matrix, z: Matrix) -> None:
     N, Z = z.shape
     for n in range(N):
@@ -66,7 +66,7 @@ def gaussian_sample_forward(x: Matrix, eps: Matrix, z: Matrix) -> None:
             z[n, k] = x[n, k] + sigma * eps[n, k]
 
 
-@kernel
+@kernel(rows="x eps dz dx")
 def gaussian_sample_backward(
     x: Matrix, eps: Matrix, dz: Matrix, dx: Matrix
 ) -> None:  # fmt: skip

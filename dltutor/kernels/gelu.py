@@ -84,26 +84,26 @@ def smooth_step(x: Number) -> Number:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def gelu_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
         y[i] = gelu(x[i])
 
 
-@kernel
+@kernel(rows="x dy dx")
 def gelu_backward(x: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(x.size):
         # y[i] = gelu(x[i])
         dx[i] += dy[i] * gelu_slope(x[i])
 
 
-@kernel
+@kernel(rows="x y")
 def gelu_tanh_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
         y[i] = gelu_tanh(x[i])
 
 
-@kernel
+@kernel(rows="x dy dx")
 def gelu_tanh_backward(x: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(x.size):
         # y[i] = gelu_tanh(x[i])

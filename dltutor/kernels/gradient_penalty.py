@@ -58,7 +58,7 @@ def gradient_penalty_backward_reference(g: Matrix, weight: float) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="real fake u x")
 def interpolate_forward(
     real: Matrix, fake: Matrix, u: Vector, x: Matrix
 ) -> None:  # fmt: skip

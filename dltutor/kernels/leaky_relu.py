@@ -30,14 +30,14 @@ def leaky_relu_backward_reference(x: Vector, slope: float, dy: Vector) -> Vector
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def leaky_relu_forward(x: Vector, slope: Number, y: Vector) -> None:
     for i in range(x.size):
         # asked this way round, NaN stays NaN
         y[i] = slope * x[i] if x[i] <= ZERO else x[i]
 
 
-@kernel
+@kernel(rows="y dy dx")
 def leaky_relu_backward(
     y: Vector, slope: Number, dy: Vector, dx: Vector
 ) -> None:  # fmt: skip

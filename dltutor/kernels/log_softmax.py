@@ -36,7 +36,7 @@ def log_softmax_backward_reference(x: Matrix, dy: Matrix) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def log_softmax_forward(x: Matrix, y: Matrix) -> None:
     N, C = x.shape
     for n in range(N):
@@ -56,7 +56,7 @@ def log_softmax_forward(x: Matrix, y: Matrix) -> None:
             y[n, c] = (x[n, c] - top) - log_total
 
 
-@kernel
+@kernel(rows="y dy dx")
 def log_softmax_backward(y: Matrix, dy: Matrix, dx: Matrix) -> None:
     N, C = y.shape
     for n in range(N):

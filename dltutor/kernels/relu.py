@@ -30,14 +30,14 @@ def relu_backward_reference(x: Vector, dy: Vector) -> Vector:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def relu_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
         # asked this way round, NaN stays NaN
         y[i] = ZERO if x[i] <= ZERO else x[i]
 
 
-@kernel
+@kernel(rows="y dy dx")
 def relu_backward(y: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(y.size):
         # y[i] = ZERO if x[i] <= ZERO else x[i]

@@ -32,13 +32,13 @@ def sigmoid_backward_reference(x: Vector, dy: Vector) -> Vector:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def sigmoid_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
         y[i] = ONE / (ONE + exp(-x[i]))
 
 
-@kernel
+@kernel(rows="y dy dx")
 def sigmoid_backward(y: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(y.size):
         # y[i] = ONE / (ONE + exp(-x[i]))

@@ -37,7 +37,7 @@ def softmax_backward_reference(x: Matrix, dp: Matrix) -> Matrix:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x p")
 def softmax_forward(x: Matrix, p: Matrix) -> None:
     N, C = x.shape
     for n in range(N):
@@ -56,7 +56,7 @@ def softmax_forward(x: Matrix, p: Matrix) -> None:
             p[n, c] *= scale
 
 
-@kernel
+@kernel(rows="p dp dx")
 def softmax_backward(p: Matrix, dp: Matrix, dx: Matrix) -> None:
     N, C = p.shape
     for n in range(N):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from dltutor.kernels.compile import ONE, ZERO, Number, Vector, cuda, cuda_kernel, kernel, scalar
-from dltutor.kernels.elementary import exp, log1p
+from dltutor.kernels.elementary import exp, log_one_plus_exp
 from dltutor.kernels.sigmoid import sigmoid_reference
 
 
@@ -34,19 +34,19 @@ def softplus_backward_reference(x: Vector, dy: Vector) -> Vector:
 @scalar
 def softplus(x: Number) -> Number:
     positive = ZERO if x <= ZERO else x
-    return positive + log1p(exp(-abs(x)))
+    return positive + log_one_plus_exp(-abs(x))
 
 
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def softplus_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
         y[i] = softplus(x[i])
 
 
-@kernel
+@kernel(rows="x dy dx")
 def softplus_backward(x: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(x.size):
         # y[i] = log(1 + exp(x[i]))

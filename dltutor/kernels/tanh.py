@@ -31,13 +31,13 @@ def tanh_backward_reference(x: Vector, dy: Vector) -> Vector:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def tanh_forward(x: Vector, y: Vector) -> None:
     for i in range(x.size):
         y[i] = tanh(x[i])
 
 
-@kernel
+@kernel(rows="y dy dx")
 def tanh_backward(y: Vector, dy: Vector, dx: Vector) -> None:
     for i in range(y.size):
         # y[i] = tanh(x[i])

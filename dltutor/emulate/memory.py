@@ -17,6 +17,10 @@ SECTOR = 32  # bytes: the least that comes from global memory
 BANKS = 32  # of shared memory: it serves one word of 4 bytes from each at a time
 WORD = 4
 
+GLOBAL_SHIFT, SHARED_SHIFT, LOCAL_SHIFT = 40, 24, 24  # how far apart arrays stand: 2^shift bytes
+# where the other memories appear in addresses that tell the memory themselves
+CONSTANTS, SHARED_WINDOW, LOCAL_WINDOW = 1 << 59, 1 << 60, 1 << 61
+
 
 @dataclass(frozen=True)
 class Piece:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,109 @@ class CudaLaunch:
 
     def _bound(self) -> list[Any]:
         return [self._bind(*launch) for launch in launches(self.operation, self.arguments)]
+
+
+# ---------------------------------------------------------------- on a card
+
+
+class CardPart:
+    """One kernel on the card: all that the driver wants to know to launch it."""
+
+    def __init__(self, kernel: CudaKernel, grid: Size, block: Size, arguments: Sequence[Any]) -> None:
+        from cuda.core import LaunchConfig
+
+        compiled = kernel.dispatcher.compile(kernel.signature)
+        self.arrays = [argument for argument in arguments if hasattr(argument, "shape")]  # must not go away
+        self.code = compiled._codelibrary.get_cufunc().kernel
+        self.config = LaunchConfig(grid=grid, block=block)
+        kinds = dict(zip(argument_names(kernel.py_func), compiled.argument_types, strict=True))
+        values = [card_words(argument, kind) for argument, kind in zip(arguments, kinds.values(), strict=True)]
+        self.numbers = {name: words[0] for name, words in zip(kinds, values, strict=True) if len(words) == 1}
+        self.words = [word for words in values for word in words]
+
+    def launch(self, stream: Any) -> None:
+        from cuda.core import launch
+
+        launch(stream, self.config, self.code, *self.words)
+
+    def set(self, name: str, number: float) -> None:
+        self.numbers[name].value = number
+
+
+def card_words(argument: Any, kind: Any) -> list[Any]:
+    """What a kernel is handed: of an array two words it never looks at, then size, address, shape, strides."""
+    if not hasattr(kind, "ndim"):
+        return [getattr(ctypes, {"float32": "c_float", "int64": "c_int64"}[str(kind)])(argument)]
+    address = argument.device_ctypes_pointer.value or 0  # none where it has no elements
+    return [0, 0, argument.size, argument.dtype.itemsize, address, *argument.shape, *argument.strides]
+
+
+class CudaGraph:
+    """Launches on a card, in the order in which they were added.
+
+    The first replay launches them one by one, so that everything is loaded; the second has the driver record them.
+    """
+
+    def __init__(self) -> None:
+        self.launches: list[CudaLaunch] = []
+        self._replays = 0
+        self._changes = -1
+        self._pieces: list[Callable[[Any], Any]] = []
+
+    def add(self, operation: Operation, *arguments: Any) -> CudaLaunch:
+        """Bind an operation to arrays of the card and numbers."""
+        self.launches.append(CudaLaunch(operation, arguments, CardPart))
+        self._replays = 0
+        return self.launches[-1]
+
+    def replay(self) -> None:
+        changes = sum(launch.changes > 0 for launch in self.launches)
+        if self._replays < 2 or changes != self._changes:
+            self._changes = changes
+            self._pieces = self._recorded() if self._replays else self._one_by_one()
+        self._replays += 1
+        for piece in self._pieces:
+            piece(stream())
+
+    def _one_by_one(self) -> list[Callable[[Any], Any]]:
+        return [part.launch for launch in self.launches for part in launch.parts]
+
+    def _recorded(self) -> list[Callable[[Any], Any]]:
+        """Runs of launches whose numbers never change, as one graph each; the others one by one between them."""
+        pieces: list[Callable[[Any], Any]] = []
+        for changing, some in groupby(self.launches, lambda launch: launch.changes > 0):
+            parts = [part for launch in some for part in launch.parts]
+            pieces += [part.launch for part in parts] if changing or len(parts) == 1 else [captured(parts)]
+        return pieces
+
+
+def captured(parts: Sequence[CardPart]) -> Callable[[Any], Any]:
+    """A call that launches all of them as one graph; where the driver cannot record them, one after the other."""
+    builder = stream().create_graph_builder()
+    try:
+        builder.begin_building()
+        for part in parts:
+            part.launch(builder)
+        graph = builder.end_building().complete()
+    except Exception:  # whatever the driver's reason: without a graph it works, too
+        return lambda stream: [part.launch(stream) for part in parts]
+    return graph.launch
+
+
+@cache
+def stream() -> Any:
+    """Where graphs run: not the default stream, which cannot be recorded, but one that waits for it and it for this.
+
+    So copies, which Numba makes on the default stream, stay in order with kernels.
+    """
+    from cuda.core import Device, StreamOptions
+
+    card = Device()
+    card.set_current()
+    return card.create_stream(options=StreamOptions(nonblocking=False))
+
+
+# ---------------------------------------------------------------- emulated
 
 
 class EmulatedGraph:

@@ -19,18 +19,26 @@ the `forward` it belongs to, and raises DltutorError where another forward pass 
 
 from __future__ import annotations
 
+from dltutor.layers.activations import GELU, LeakyReLU, LogSoftmax, Softmax, Softplus
+from dltutor.layers.generative import GaussianSample, GradientPenalty
 from dltutor.layers.images import AveragePool2d, Conv2d, ConvTranspose2d, Flatten, MaxPool2d, Reshape
-from dltutor.layers.losses import MSE, BCEWithLogits, Loss, SoftmaxCrossEntropy
+from dltutor.layers.losses import MAE, MSE, BCEWithLogits, Huber, Loss, SoftmaxCrossEntropy, Wasserstein
 from dltutor.layers.network import Chain, Dense, Layer, ReLU, Residual, Sequential, Sigmoid, Tanh
 from dltutor.layers.normalisation import BatchNorm, LayerNorm
 from dltutor.layers.optimisers import SGD, Adam, AdamW, ClipNorm, ClipValue, Momentum, Nesterov, Optimiser, RMSProp
+from dltutor.layers.recurrent import GRU, LSTM, RNN, Embedding, Last, Recurrent
 from dltutor.layers.regularisation import L1, L2, Dropout
 from dltutor.layers.tape import Tape, Value
 
 __all__ = [
+    "GELU",
+    "GRU",
     "L1",
     "L2",
+    "LSTM",
+    "MAE",
     "MSE",
+    "RNN",
     "SGD",
     "Adam",
     "AdamW",
@@ -44,9 +52,16 @@ __all__ = [
     "ConvTranspose2d",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GaussianSample",
+    "GradientPenalty",
+    "Huber",
+    "Last",
     "Layer",
     "LayerNorm",
+    "LeakyReLU",
+    "LogSoftmax",
     "Loss",
     "MaxPool2d",
     "Momentum",
@@ -54,12 +69,16 @@ __all__ = [
     "Optimiser",
     "RMSProp",
     "ReLU",
+    "Recurrent",
     "Reshape",
     "Residual",
     "Sequential",
     "Sigmoid",
+    "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
     "Tanh",
     "Tape",
     "Value",
+    "Wasserstein",
 ]

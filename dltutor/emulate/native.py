@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 
 from dltutor.emulate import kept, machine
-from dltutor.errors import DltutorError
-from dltutor.i18n import _
+from dltutor.emulate.arguments import flatten, require_matching
 from dltutor.kernels.compile import CudaKernel, argument_names, source_stamp
 
 Size = tuple[int, int, int]
@@ -50,7 +49,9 @@ class NativeKernel:
 
         Raises DltutorError where an argument is not what the kernel declares.
         """
-        return Bound(self, grid, block, arguments)
+        require_matching([parameter.name for parameter in self.parameters], self.parameters, arguments)
+        pairs = zip(self.parameters, arguments, strict=True)
+        return Bound(self, grid, block, [word for kind, value in pairs for word in kind.words(value)], arguments)
 
     def scratch(self, threads: int) -> np.ndarray:
         """Memory for the threads of one block to wait in."""
@@ -61,26 +62,27 @@ class NativeKernel:
 
 
 class Bound:
-    """A kernel with its grid and its arguments, as its machine code wants them."""
+    """A kernel with its grid and the words of its arguments."""
 
-    def __init__(self, kernel: NativeKernel, grid: Size, block: Size, arguments: Sequence[Any]) -> None:
+    def __init__(
+        self, kernel: NativeKernel, grid: Size, block: Size, words: Sequence[int], arguments: Sequence[Any] = ()
+    ) -> None:
         self.kernel = kernel
         self.arguments = tuple(arguments)  # the words point into them: they must not go away
         self.scratch = kernel.scratch(math.prod(block))
         self.sizes = np.array([*grid, *block, self.scratch.ctypes.data], np.int64)
-        pairs = list(zip(kernel.parameters, arguments, strict=True))
-        words = [parameter.words(argument, kernel.name) for parameter, argument in pairs]
-        self.words = np.array([word for some in words for word in some], np.int64)
-        starts = np.cumsum([0, *map(len, words)]).tolist()
-        self._places = {parameter.name: place for (parameter, _), place in zip(pairs, starts, strict=False)}
+        self.words = np.array(words, np.int64)
 
     def run(self) -> None:
         self.kernel.call(self.sizes.ctypes.data, self.words.ctypes.data)
 
     def set(self, name: str, number: float) -> None:
         """Give a number argument another value."""
-        parameter = next(parameter for parameter in self.kernel.parameters if parameter.name == name)
-        (self.words[self._places[name]],) = parameter.words(number, self.kernel.name)
+        place = 0
+        for parameter in self.kernel.parameters:
+            if parameter.name == name:
+                (self.words[place],) = parameter.words(number)
+            place += parameter.size
 
 
 # ---------------------------------------------------------------- what runs CUDA kernels on this device
@@ -148,36 +150,25 @@ DECLARED = re.compile(r"(\w+)(?:\[([^]]*)\])?")  # float32[:, ::1] or int64
 
 
 class Parameter:
-    """One argument as a kernel declares it."""
+    """One argument as a kernel declares it; `ndim` is None for a number."""
 
     def __init__(self, name: str, dtype: str, axes: str) -> None:
         self.name = name
         self.dtype = np.dtype(dtype)
-        self.dimensions = axes.count(",") + 1 if axes else 0
+        self.ndim = axes.count(",") + 1 if axes else None
+        self.size = 5 + 2 * self.ndim if self.ndim else 1  # in words
+        self._declared = f"{dtype}[{axes}]" if axes else dtype
 
-    def words(self, value: Any, kernel: str) -> tuple[int, ...]:
-        """What the kernel is handed: of an array two words it never looks at, then size, address, shape, strides."""
-        if self.dimensions == 0:
-            return (self._number(value),)
-        if not self._fits(value):
-            message = _("{kernel} cannot take {given} as {name}, which is {wanted}")
-            given = getattr(value, "dtype", type(value).__name__), getattr(value, "shape", "")
-            wanted = _("{dtype} with {count} axes, C-contiguous").format(dtype=self.dtype, count=self.dimensions)
-            text = message.format(kernel=kernel, given=" ".join(map(str, given)), name=self.name, wanted=wanted)
-            raise DltutorError(
-                text, _("Make an array of that dtype and shape, for instance with np.ascontiguousarray.")
-            )
-        return 0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides
+    def __str__(self) -> str:
+        return self._declared
 
-    def _number(self, value: Any) -> int:
-        """Eight bytes, the number in the first ones."""
+    def words(self, value: Any) -> list[int]:
+        """What the kernel is handed: 64 bits each, a number in the first of them."""
+        if self.ndim:
+            return flatten(value, value.ctypes.data)
         word = np.zeros(1, np.int64)
         word.view(self.dtype)[0] = value
-        return int(word[0])
-
-    def _fits(self, value: Any) -> bool:
-        is_array = isinstance(value, np.ndarray) and value.dtype == self.dtype
-        return is_array and value.ndim == self.dimensions and value.flags.c_contiguous
+        return word.tolist()
 
 
 def parameters(kernel: CudaKernel) -> tuple[Parameter, ...]:

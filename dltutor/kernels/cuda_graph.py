@@ -153,12 +153,16 @@ def captured(parts: Sequence[CardPart]) -> Callable[[Any], Any]:
     builder = stream().create_graph_builder()
     try:
         builder.begin_building()
-        for part in parts:
-            part.launch(builder)
+        launch_all(parts, builder)
         graph = builder.end_building().complete()
     except Exception:  # whatever the driver's reason: without a graph it works, too
-        return lambda stream: [part.launch(stream) for part in parts]
+        return lambda stream: launch_all(parts, stream)
     return graph.launch
+
+
+def launch_all(parts: Sequence[CardPart], stream: Any) -> None:
+    for part in parts:
+        part.launch(stream)
 
 
 @cache

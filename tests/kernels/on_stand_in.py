@@ -1,0 +1,67 @@
+"""Trains a small network on the stand-in card, and tells as JSON what the driver was asked: `python on_stand_in.py`.
+
+With "refuse" behind it, the driver refuses to record graphs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "emulate"))
+from stand_in import Card
+
+import dltutor.kernels
+from dltutor.kernels import device
+from dltutor.kernels.compile import CudaKernel
+
+STEPS = 8
+
+
+def main() -> None:
+    card = Card(cuda_kernels())
+    if "refuse" in sys.argv:
+        card.refuse_capture()
+    result = {"cpu": [step() for step in [training("cpu")] for _ in range(STEPS)]}
+    step = training("cuda")
+    result["cuda"] = [step() for _ in range(STEPS - 1)]
+    card.forget()
+    before = card.allocations
+    result["cuda"].append(step())
+    result |= {"launched": card.launched, "replayed": card.replayed, "allocated": card.allocations - before}
+    json.dump(result, sys.stdout)
+
+
+def cuda_kernels() -> list[CudaKernel]:
+    names = [found.name for found in pkgutil.iter_modules(dltutor.kernels.__path__)]
+    modules = [importlib.import_module(f"dltutor.kernels.{name}") for name in names]
+    return list({v: 0 for module in modules for v in vars(module).values() if isinstance(v, CudaKernel)})
+
+
+def training(name: str):
+    """A function that does one step of training and returns the loss."""
+    device.use(name)
+    from dltutor.layers import Adam, Dense, ReLU, Sequential, SoftmaxCrossEntropy
+
+    rng = np.random.default_rng(0)
+    net = Sequential(Dense(5, 16), ReLU(), Dense(16, 3), rng=rng)
+    x = rng.standard_normal((20, 5)).astype(np.float32)
+    t = rng.integers(0, 3, 20).astype(np.int32)
+    loss, optimiser = SoftmaxCrossEntropy(), Adam(net)
+
+    def step() -> float:
+        value = loss(net.forward(x), t)
+        net.backward(loss.grad)
+        optimiser.step(lr=0.01)
+        return value
+
+    return step
+
+
+if __name__ == "__main__":
+    main()

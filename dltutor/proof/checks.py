@@ -243,7 +243,7 @@ def central_difference(case: Case, inputs: Arrays, weights: Arrays, name: str) -
     return found
 
 
-def check_nan(case: Case, shape: Any) -> None:
+def check_nan(case: Case, shape: Any, suffix: str = "") -> None:
     """NaN in one number of an input is NaN wherever the reference has it, and nowhere else."""
     inputs = case.make(np.random.default_rng(5), shape)
     for name, values in inputs.items():
@@ -252,5 +252,5 @@ def check_nan(case: Case, shape: Any) -> None:
         bad = values.copy()
         bad.flat[1] = np.nan
         wanted = case.reference(**inputs | {name: bad})
-        for output, value in run_forward(case, inputs | {name: bad}, np.float32).items():
+        for output, value in run_forward(case, inputs | {name: bad}, np.float32, suffix).items():
             np.testing.assert_array_equal(np.isnan(value), np.isnan(wanted[output]), f"{name} -> {output}")

@@ -196,11 +196,12 @@ def failure(failed: wire.Failed) -> DltutorError:
 
 
 def warm(lesson: str, device: str) -> int:
-    """Compile what the labs of `lesson`, or of all lessons, need."""
+    """Compile what the lab of `lesson` needs; or what all labs need, and every other kernel."""
     from dltutor.views import Warming
 
     view = Warming()
-    warming = Warm(EngineLink(), _with_labs(lesson), device, view)
+    orders: list[wire.Command] = [wire.Open(heading.id, device) for heading in _with_labs(lesson)]
+    warming = Warm(EngineLink(), orders if lesson else [*orders, wire.Warm(device)], view)
     try:
         ending = interruptible(warming.drive(), warming.stop)
     finally:
@@ -221,12 +222,12 @@ def _with_labs(lesson: str) -> list[Heading]:
 
 
 class Warm:
-    """One engine that opens lesson after lesson."""
+    """One engine that opens lesson after lesson, and at last compiles what is left."""
 
-    def __init__(self, link: EngineLink, lessons: list[Heading], device: str, view: Any) -> None:
+    def __init__(self, link: EngineLink, orders: list[wire.Command], view: Any) -> None:
         self.failures: list[wire.Failed] = []
-        self._link, self._device, self._view = link, device, view
-        self._waiting = lessons
+        self._link, self._view = link, view
+        self._waiting = orders
 
     async def drive(self) -> None:
         began = time.monotonic()
@@ -245,12 +246,12 @@ class Warm:
         self._view.end(time.monotonic() - began)
 
     async def _next(self) -> bool:
-        """Open the next lesson; whether there was one."""
+        """Give the next order; whether there was one."""
         if not self._waiting:
             return False
-        lesson = self._waiting.pop(0)
-        self._view.begin(lesson)
-        await self._link.send(wire.Open(lesson.id, self._device))
+        order = self._waiting.pop(0)
+        self._view.begin(order.lesson if isinstance(order, wire.Open) else _("all kernels"))
+        await self._link.send(order)
         return True
 
     async def stop(self) -> None:

@@ -275,9 +275,9 @@ class Warming:
             self._task = self._bar.add_task("", total=None)
             self._bar.start()
 
-    def begin(self, lesson: Heading) -> None:
-        self._lesson, self._kernels = lesson.id, 0
-        self._show(lesson.id, 0, None)
+    def begin(self, what: str) -> None:
+        self._lesson, self._kernels = what, 0
+        self._show(what, 0, None)
 
     def hear(self, event: wire.Event) -> None:
         match event:

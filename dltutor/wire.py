@@ -1,6 +1,6 @@
 """Everything the engine and whoever drives it can say to each other: one JSON object a line.
 
-    down (commands)   Prepare Open Start Set Pause Resume Step Rewind Pace Grant Stop
+    down (commands)   Prepare Warm Open Start Set Pause Resume Step Rewind Pace Grant Stop
     up   (events)     Compiling Ready Started Paused Resumed Metrics Frame Printed Finished Failed
 
 Frames and metrics are sent by credit: `Grant` allows one delivery (all metrics since the last, and the pictures of
@@ -39,6 +39,13 @@ class Array:
 @dataclass(frozen=True)
 class Prepare:
     """Load what every lab on the processor needs, before anybody knows which lab it will be; not answered."""
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Compile every kernel of the toolbox; answered by Compiling... and Ready."""
+
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ class Failed:
     fatal: bool = False  # the engine process is gone, too
 
 
-Command = Prepare | Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop
+Command = Prepare | Warm | Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop
 Event = Compiling | Ready | Started | Paused | Resumed | Metrics | Frame | Printed | Finished | Failed
 _MESSAGES: dict[str, type] = {
     kind.__name__: kind

@@ -42,6 +42,7 @@ from dltutor.wire import (
 SETTING = {"lr": 0.1, "data": "moons", "batch": 32, "shuffle": True}
 MESSAGES = [
     wire.Prepare(),
+    wire.Warm("emulate"),
     Open("06-mlp", "emulate"),
     Start(SETTING, 2**62, 300, 30.0, True),
     Set("lr", 1e-5),

@@ -7,7 +7,6 @@ step, and the loss read out as a number.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
@@ -20,12 +19,13 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from dltutor.bench import rows
 from dltutor.bench.rows import median
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
 
 Work = Callable[[], object]
-OPPONENTS = {"torch": "torch", "torch.compile": "torch", "numpy": "numpy", "sklearn": "sklearn"}  # and their packages
+OPPONENTS = {"torch": "torch", "torch.compile": "torch", "numpy": "numpy", "sklearn": "scikit-learn"}  # packages
 SLICE = 0.02  # seconds that one side of a round takes at least
 SECONDS, ROUNDS_AT_LEAST = 3.0, 5  # spent on a pair, and rounds however long they take
 
@@ -69,7 +69,7 @@ def chosen(against: str) -> list[str]:
 
 
 def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+    return rows.version(package) is not None
 
 
 def thread_counts() -> list[int]:
@@ -142,19 +142,19 @@ def report(
     compiled.prepare_folder(lambda notice: print(notice, end="", file=sys.stderr))
     where = machine(OPPONENTS[name] for name in opponents)
     counts = [threads] if threads else thread_counts()
-    rows = (race(pair, count) for pair in pairs(opponents, only) for count in counts)
+    races = (race(pair, count) for pair in pairs(opponents, only) for count in counts)
     if as_json:
-        found = [asdict(row) for row in rows]
+        found = [asdict(row) for row in races]
         print(json.dumps({"machine": where, "rows": found}, indent=2, ensure_ascii=False))
     else:
-        show(rows, where)
+        show(races, where)
 
 
-def show(rows: Iterable[Versus], machine: dict[str, Any]) -> None:
+def show(races: Iterable[Versus], machine: dict[str, Any]) -> None:
     """A line a row, as soon as it is known; then the mean of the ratios."""
-    print(_line("", _("against"), _("threads"), _("ours, µs"), _("theirs, µs"), _("ratio")))
+    print(_line("", _("against"), _("threads"), _("ours, µs"), _("theirs"), _("ratio")))
     ratios: dict[tuple[str, int], list[float]] = {}
-    for row in rows:
+    for row in races:
         ratios.setdefault((row.against, row.threads), []).append(row.ratio)
         times = (f"{time:,.1f}" if time < 1000 else f"{time:,.0f}" for time in (row.ours_us, row.theirs_us))
         print(_line(row.name, row.against, row.threads, *times, f"{row.ratio:.2f}"), flush=True)
@@ -167,10 +167,10 @@ def show(rows: Iterable[Versus], machine: dict[str, Any]) -> None:
 
 def _line(name: str, *columns: object) -> str:
     """In 80 columns."""
-    return pad(name, 41) + "".join(pad(str(column), -width) for column, width in zip(columns, WIDTHS, strict=True))
+    return pad(name, 38) + "".join(pad(str(column), -width) for column, width in zip(columns, WIDTHS, strict=True))
 
 
-WIDTHS = 7, 3, 10, 11, 8
+WIDTHS = 14, 8, 10, 10, 8
 
 
 def pad(text: str, width: int) -> str:

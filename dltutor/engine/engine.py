@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import sys
 import time
 import traceback
@@ -18,8 +19,15 @@ from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
-from dltutor.kernels.compile import prepare
+from dltutor.kernels.compile import every_kernel, prepare
+from dltutor.kernels.launch import use_threads
 from dltutor.lesson import Heading, load_front_matter
+
+
+def usable_cores() -> list[int]:
+    """Of this process: fewer than the machine has, where it is confined to some."""
+    confined = getattr(os, "sched_getaffinity", None)  # Linux only
+    return sorted(confined(0)) if confined else list(range(os.cpu_count() or 1))
 
 
 class Engine:
@@ -40,6 +48,7 @@ class Engine:
 
     def serve(self) -> None:
         """For ever: the process ends with its parent."""
+        use_threads(max(1, len(usable_cores()) - 1))  # one is left to the application
         while True:
             try:
                 self.obey_waiting()
@@ -72,6 +81,8 @@ class Engine:
         match command:
             case wire.Prepare():
                 prepare()
+            case wire.Warm(name):
+                self.warm(name)
             case wire.Open():
                 self.open(command)
             case wire.Start():
@@ -93,18 +104,27 @@ class Engine:
             case wire.Stop() if self.run:
                 self.finish(self.run, "stopped")
 
+    def warm(self, name: str) -> None:
+        """Compile everything there is, in the order of the files."""
+        began = time.monotonic()
+        device.use(name)
+        self.compile(list(every_kernel(cuda=name != "cpu")))
+        self.send(wire.Ready(name, time.monotonic() - began))
+
     def open(self, command: wire.Open) -> None:
         began = time.monotonic()
         self.lab = self.run = None
         self.lesson = heading(command.lesson)
         self.device = command.device
         device.use(command.device)
-        ours = [name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")]  # others come with the lab
-        for done, name in enumerate(ours):
-            self.send(wire.Compiling(done, len(ours), name.partition(":")[2]))
-            device.kernel(name).warm()
-        self.lab = load_lab(self.lesson)
+        self.compile([name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")])
+        self.lab = load_lab(self.lesson)  # its own kernels come with it
         self.send(wire.Ready(self.device, time.monotonic() - began))
+
+    def compile(self, kernels: list[str]) -> None:
+        for done, name in enumerate(kernels):
+            self.send(wire.Compiling(done, len(kernels), name.partition(":")[2]))
+            device.kernel(name).warm()
 
     def begin(self, start: wire.Start) -> None:
         """A new run; its tick 0, the untrained model, is shown even when it begins paused."""

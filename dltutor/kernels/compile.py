@@ -156,6 +156,13 @@ class Pasted:
         self.__name__ = function.__name__
         self.__module__ = function.__module__
 
+    @property
+    def _numba_type_(self) -> Any:
+        """The name stays behind, unused, and wants a type."""
+        from numba.core import types
+
+        return types.Opaque("pasted")
+
 
 class Scalar:
     """A formula of a few numbers, written once: compiled into the kernels that use it, on either device."""
@@ -382,6 +389,17 @@ def resolve(where: str) -> Kernel | CudaKernel | CudaSequence:
         hint = _("A kernel is named by its file and function: dltutor/kernels/dense.py:dense_forward")
         raise UsageError(message, hint) from error
     return found
+
+
+def every_kernel(cuda: bool = False) -> Iterator[str]:
+    """Where each kernel stands, "dltutor/kernels/adam.py:adam_step", of all there are for the processor or for CUDA."""
+    wanted = CudaKernel | CudaSequence if cuda else Kernel
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        module = importlib.import_module(f"dltutor.kernels.{file.stem}")
+        for name, value in vars(module).items():
+            own = isinstance(value, wanted) and value.__module__ == module.__name__
+            if own and not getattr(value, "part", False):
+                yield f"dltutor/kernels/{file.name}:{name}"
 
 
 # ---------------------------------------------------------------- the parts

@@ -10,7 +10,7 @@ Writes   p updated; g spent, so that the next backward pass can add to zeros.
 Keeps    nothing.
 Cost     2 flops a parameter.
 Source   Robbins, Monro 1951, doi:10.1214/aoms/1177729586.
-Lesson   01-linear-regression
+Lesson   01-linear-regression, 07-optimizers
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Cases of optimisers, and of clipping before them."""
+"""Cases of optimisers, and of what is done to gradients before a step: clearing, clipping."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels import adam, adamw, clip, momentum, nesterov, rmsprop, sgd
+from dltutor.kernels import adam, adamw, clear, clip, momentum, nesterov, rmsprop, sgd
 from dltutor.proof.checks import Arrays, Case, Step, one
 
 FLAT = (0, 1, 2, 7, 33, 130)
@@ -20,6 +20,7 @@ def clipped(g: np.ndarray, norm: float) -> Arrays:
 
 
 CASES = (
+    Case("clear", clear, lambda _rng, n: {"n": n}, FLAT, lambda n: {"x": np.zeros(n)}, forward="clear"),
     Case(
         "clip_norm", clip, gradients, FLAT,
         lambda g, limit, **_: clipped(*clip.clip_norm_reference(g, limit)), forward="clip_norm",

@@ -14,7 +14,18 @@ Lesson   06-mlp
 
 from __future__ import annotations
 
-from dltutor.kernels.compile import ZERO, Matrix, cuda, cuda_kernel, kernel, part
+import numpy as np
+
+from dltutor.kernels.compile import ZERO, Matrix, Whole, cuda, cuda_kernel, kernel, part, pasted
+from dltutor.kernels.stack import WIDE_REGISTERS, stack
+
+AS_IT_IS, FLIPPED = np.int64(0), np.int64(1)
+FEW = 4  # rows: for fewer, b is not worth copying
+HEIGHT = 256  # rows of a and c that pass a panel before it is copied again
+DEPTH = 128  # rows of a panel
+# Columns of a panel. A tile of 4 x 64 takes half of 32 registers of 16 numbers, one of 4 x 24 most of 16 of 8 numbers.
+WIDE = 64 if WIDE_REGISTERS else 24
+NARROW, NARROW_UP_TO = (16, 32) if WIDE_REGISTERS else (24, 0)
 
 
 def matmul_reference(a: Matrix, b: Matrix) -> Matrix:
@@ -62,48 +73,172 @@ def matmul_backward_b(a: Matrix, dc: Matrix, db: Matrix) -> None:
     add_product(a.T[:, ::1], dc, db)
 
 
-@part
-def add_product(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """c += a b, in blocks of four rows by four terms; then what is left.
+# The fast product, for everything above and for whoever imports these two: dense, convolutional, recurrent layers.
 
-    Callers pass a[:, ::1]: in that form a matrix and a transposed one are
-    the same to the compiler, and one piece of machine code serves both.
+
+@pasted
+def add_product(a: Matrix, b: Matrix, c: Matrix) -> None:
+    """c += a b. a may be any view of a matrix, such as x.T or x[:, 2:5]."""
+    add_panels(a[:, ::1], b, c, AS_IT_IS)
+
+
+@pasted
+def add_product_transposed(a: Matrix, b: Matrix, c: Matrix) -> None:
+    """c += a b^T. a may be any view of a matrix."""
+    add_panels(a[:, ::1], b, c, FLIPPED)
+
+
+@part
+def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
+    """c += a b; with flip, c += a b^T.
+
+    A panel is a copy of a piece of b, small enough for the fastest cache
+    and without gaps. All rows of a pass by it before the next one comes.
+    The sum over d is cut into pieces of DEPTH terms, for any a and b.
     """
     N, M = c.shape
-    D = b.shape[0]
-    whole_n, whole_d = N - N % 4, D - D % 4
-    for n in range(0, whole_n, 4):
-        n1, n2, n3 = n + 1, n + 2, n + 3
-        for d in range(0, whole_d, 4):
-            d1, d2, d3 = d + 1, d + 2, d + 3
-            # 16 numbers of a stay in registers while 4 rows of b pass by
-            a00, a01, a02, a03 = a[n, d], a[n, d1], a[n, d2], a[n, d3]
-            a10, a11, a12, a13 = a[n1, d], a[n1, d1], a[n1, d2], a[n1, d3]
-            a20, a21, a22, a23 = a[n2, d], a[n2, d1], a[n2, d2], a[n2, d3]
-            a30, a31, a32, a33 = a[n3, d], a[n3, d1], a[n3, d2], a[n3, d3]
-            for m in range(M):
-                b0, b1, b2, b3 = b[d, m], b[d1, m], b[d2, m], b[d3, m]
-                c[n, m] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
-                c[n1, m] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
-                c[n2, m] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
-                c[n3, m] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
-    for n in range(N):
-        first = whole_d if n < whole_n else 0
-        for d in range(first, D):
-            for m in range(M):
-                c[n, m] += a[n, d] * b[d, m]
+    D = a.shape[1]
+    if N < FEW:
+        add_few_rows(a, b, c, flip)
+        return
+    wide, narrow = stack(c, DEPTH, WIDE), stack(c, DEPTH, NARROW)
+    for n in range(0, N, HEIGHT):  # as many rows as the next cache holds
+        c_rows = c[n : n + HEIGHT]
+        m = 0
+        while M - m > NARROW_UP_TO:
+            for d in range(0, D, DEPTH):
+                a_block = a[n : n + HEIGHT, d : d + DEPTH]
+                copy_panel(b, d, m, a_block.shape[1], flip, wide)
+                add_wide_tiles(a_block, wide, c_rows, m)
+            m += WIDE
+        while m < M:
+            for d in range(0, D, DEPTH):
+                a_block = a[n : n + HEIGHT, d : d + DEPTH]
+                copy_panel(b, d, m, a_block.shape[1], flip, narrow)
+                add_narrow_tiles(a_block, narrow, c_rows, m)
+            m += NARROW
 
 
 @part
-def add_product_transposed(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """c += a b^T: rows times rows, which memory already has side by side."""
-    N, D = c.shape
-    for n in range(N):
+def copy_panel(b: Matrix, d0: int, m0: int, D: int, flip: Whole, panel: Matrix) -> None:
+    """panel[d, m] = b[d0 + d, m0 + m]; with flip, b[m0 + m, d0 + d]"""
+    M = panel.shape[1]
+    if flip:
+        rows = b[m0 : m0 + M, d0 : d0 + D]
+        last = rows.shape[0] - 1
+        for m in range(0, M, 4):  # four by four: panel is written in order
+            row0 = b[m0 + min(m, last), d0 : d0 + D]
+            row1 = b[m0 + min(m + 1, last), d0 : d0 + D]
+            row2 = b[m0 + min(m + 2, last), d0 : d0 + D]
+            row3 = b[m0 + min(m + 3, last), d0 : d0 + D]
+            for d in range(D):
+                panel[d, m] = row0[d]
+                panel[d, m + 1] = row1[d]
+                panel[d, m + 2] = row2[d]
+                panel[d, m + 3] = row3[d]
+    else:
         for d in range(D):
-            total = ZERO
-            for m in range(b.shape[1]):
-                total += a[n, m] * b[d, m]
-            c[n, d] += total
+            row = b[d0 + d, m0 : m0 + M]
+            for m in range(row.size):
+                panel[d, m] = row[m]
+            for m in range(row.size, M):
+                panel[d, m] = 0
+
+
+@pasted
+def add_wide_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: int) -> None:
+    """c += a panel, from column m0 of c on: 4 rows of WIDE numbers a time.
+
+    They stay in registers until all terms of the panel are added. Each
+    number of a and of the panel, once loaded, is used 4 or WIDE times.
+    """
+    N, D = a.shape
+    last = N - 1
+    tile, rest = stack(c, 4, WIDE), stack(c, 4, WIDE)
+    for n in range(0, N, 4):
+        # below the last row it stands in for those that are not there
+        n1, n2, n3 = min(n + 1, last), min(n + 2, last), min(n + 3, last)
+        for i in range(4):
+            for m in range(WIDE):
+                tile[i, m] = 0
+        for d in range(D):
+            a0, a1, a2, a3 = a[n, d], a[n1, d], a[n2, d], a[n3, d]
+            for m in range(WIDE):
+                b_m = panel[d, m]
+                tile[0, m] += a0 * b_m
+                tile[1, m] += a1 * b_m
+                tile[2, m] += a2 * b_m
+                tile[3, m] += a3 * b_m
+        if n + 4 <= N and m0 + WIDE <= c.shape[1]:
+            for i in range(4):
+                row = c[n + i, m0 : m0 + WIDE]
+                for m in range(WIDE):
+                    row[m] += tile[i, m]
+        else:  # by way of a copy: only so can the tile stay in registers
+            for i in range(4):
+                for m in range(WIDE):
+                    rest[i, m] = tile[i, m]
+            for i in range(min(4, N - n)):
+                row = c[n + i, m0 : m0 + WIDE]
+                for m in range(row.size):
+                    row[m] += rest[i, m]
+
+
+@pasted
+def add_narrow_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: int) -> None:
+    """The same with 8 rows of NARROW numbers, for the last few columns."""
+    N, D = a.shape
+    last = N - 1
+    tile = stack(c, 8, NARROW)
+    for n in range(0, N, 8):
+        n1, n2, n3 = min(n + 1, last), min(n + 2, last), min(n + 3, last)
+        n4, n5, n6 = min(n + 4, last), min(n + 5, last), min(n + 6, last)
+        n7 = min(n + 7, last)
+        for i in range(8):
+            for m in range(NARROW):
+                tile[i, m] = 0
+        for d in range(D):
+            a0, a1, a2, a3 = a[n, d], a[n1, d], a[n2, d], a[n3, d]
+            a4, a5, a6, a7 = a[n4, d], a[n5, d], a[n6, d], a[n7, d]
+            for m in range(NARROW):
+                b_m = panel[d, m]
+                tile[0, m] += a0 * b_m
+                tile[1, m] += a1 * b_m
+                tile[2, m] += a2 * b_m
+                tile[3, m] += a3 * b_m
+                tile[4, m] += a4 * b_m
+                tile[5, m] += a5 * b_m
+                tile[6, m] += a6 * b_m
+                tile[7, m] += a7 * b_m
+        for i in range(min(8, N - n)):
+            row = c[n + i, m0 : m0 + NARROW]
+            for m in range(row.size):
+                row[m] += tile[i, m]
+
+
+@pasted
+def add_few_rows(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
+    """The same without panels: copies of b would not be used enough."""
+    N, M = c.shape
+    D = a.shape[1]
+    line = stack(c, 1, DEPTH)
+    for n in range(N):
+        for d0 in range(0, D, DEPTH):
+            depth = min(DEPTH, D - d0)
+            for d in range(depth):
+                line[0, d] = a[n, d0 + d]
+            if flip:
+                for m in range(M):
+                    row = b[m, d0 : d0 + depth]
+                    total = ZERO
+                    for d in range(row.size):
+                        total += line[0, d] * row[d]
+                    c[n, m] += total
+            else:
+                for d in range(depth):
+                    row, out = b[d0 + d], c[n]
+                    for m in range(M):
+                        out[m] += line[0, d] * row[m]
 
 
 # ---------------------------------------------------------------- CUDA

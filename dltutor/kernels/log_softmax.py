@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels.compile import INFINITY, ZERO, Matrix, cuda, cuda_kernel, kernel
+from dltutor.kernels.compile import INFINITY, ZERO, Matrix, Number, cuda, cuda_kernel, kernel, scalar
 from dltutor.kernels.elementary import exp, log
 from dltutor.kernels.reduce import WARP, block_max, block_sum, largest
 
@@ -31,6 +31,12 @@ def log_softmax_reference(x: Matrix) -> Matrix:
 
 def log_softmax_backward_reference(x: Matrix, dy: Matrix) -> Matrix:
     return dy - np.exp(log_softmax_reference(x)) * dy.sum(axis=1, keepdims=True)
+
+
+@scalar
+def below(x: Number, top: Number, log_total: Number) -> Number:
+    """x - top - log_total, in this order: top may be so large that log_total would be lost in it."""
+    return (x - top) - log_total
 
 
 # ---------------------------------------------------------------- CPU
@@ -53,7 +59,7 @@ def log_softmax_forward(x: Matrix, y: Matrix) -> None:
             total += y[n, c]
         log_total = log(total)
         for c in range(C):
-            y[n, c] = (x[n, c] - top) - log_total
+            y[n, c] = below(x[n, c], top, log_total)
 
 
 @kernel(rows="y dy dx")
@@ -64,7 +70,7 @@ def log_softmax_backward(y: Matrix, dy: Matrix, dx: Matrix) -> None:
         for c in range(C):
             total += dy[n, c]
         for c in range(C):
-            # y[n, c] = (x[n, c] - top) - log(total)
+            # y[n, c] = x[n, c] - top - log(total)
             dx[n, c] += dy[n, c] - exp(y[n, c]) * total
 
 
@@ -85,7 +91,7 @@ def log_softmax_forward_cuda(x: Matrix, y: Matrix) -> None:
         total += exp(x[n, c] - top)
     log_total = log(block_sum(total))
     for c in range(first, C, WARP):
-        y[n, c] = (x[n, c] - top) - log_total
+        y[n, c] = below(x[n, c], top, log_total)
 
 
 @cuda_kernel(threads=WARP, blocks_of="y")
@@ -98,5 +104,5 @@ def log_softmax_backward_cuda(y: Matrix, dy: Matrix, dx: Matrix) -> None:
         total += dy[n, c]
     total = block_sum(total)
     for c in range(first, C, WARP):
-        # y[n, c] = (x[n, c] - top) - log(total)
+        # y[n, c] = x[n, c] - top - log(total)
         dx[n, c] += dy[n, c] - exp(y[n, c]) * total

@@ -94,6 +94,37 @@ class MSE(Loss):
     operation = "mse"
 
 
+class MAE(Loss):
+    """Mean absolute error over all numbers of the batch. y and t float32, of one shape."""
+
+    operation = "mae"
+
+
+class Huber(Loss):
+    """Half the square of errors up to `delta`, and `delta` times as much as larger ones are off by; the mean of it."""
+
+    def __init__(self, delta: float = 1.0) -> None:
+        super().__init__()
+        if not delta > 0:
+            raise DltutorError(_("no Huber loss can have delta={delta}").format(delta=delta), _("Give one above 0."))
+        self.delta = float(delta)
+
+    def record(self, bound: Bound) -> None:
+        y, t, grad = (array.reshape(array.size) for array in (bound.y, bound.t, bound.grad))
+        bound.run("huber_forward", y, t, self.delta, bound.number)
+        bound.differentiate("huber_backward", y, t, self.delta, grad)
+
+
+class Wasserstein(Loss):
+    """Mean of t y: y are a critic's scores, t is 1 for what was generated and -1 for what is real.
+
+    The critic's loss is that of a real batch plus that of a generated one. The generator's is that of its samples with
+    t = -1, as if they were real.
+    """
+
+    operation = "wasserstein"
+
+
 class BCEWithLogits(Loss):
     """Mean binary cross-entropy; y are logits, t from 0 to 1. y and t float32, of one shape."""
 

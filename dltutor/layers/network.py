@@ -23,6 +23,7 @@ class Layer:
     """One operation of a network: it owns its parameters, and records the kernels that do it."""
 
     may_stand_first = False  # its backward kernel leaves the gradient by its input out where that has no rows
+    rectifies = False  # lets about half of the signal through: the weights before it start larger
 
     def name(self) -> str:
         """What the learner reads."""
@@ -137,6 +138,7 @@ class ReLU(Activation):
     """y = max(x, 0)"""
 
     operation = "relu"
+    rectifies = True
 
     def name(self) -> str:
         return _("ReLU")
@@ -159,7 +161,7 @@ class Chain(Layer):
         return tuple(shape for layer in self.layers for shape in layer.shapes())
 
     def first_values(self, rng: np.random.Generator, before_relu: bool) -> list[NDArray[Any]]:
-        followers = [isinstance(layer, ReLU) for layer in self.layers[1:]] + [before_relu]
+        followers = [layer.rectifies for layer in self.layers[1:]] + [before_relu]
         pairs = zip(self.layers, followers, strict=True)
         return [value for layer, follower in pairs for value in layer.first_values(rng, follower)]
 

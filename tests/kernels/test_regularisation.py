@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -111,3 +114,35 @@ def test_l1_has_no_opinion_of_a_weight_that_is_zero() -> None:
     dw = np.zeros(4, np.float32)
     l1_backward(np.array([0, -0.0, 1e-30, np.nan], np.float32), np.float32(2), dw)
     np.testing.assert_array_equal(dw, np.array([0, 0, 2, np.nan], np.float32))
+
+
+TRAINING = """
+import sys
+import numpy as np
+from dltutor.kernels import device
+device.use(sys.argv[1])
+from dltutor.layers import L1, L2, MSE, AdamW, ClipNorm, Dense, Dropout, Residual, Sequential, Tanh
+rng = np.random.default_rng(0)
+net = Sequential(Dense(2, 9), Tanh(), Dropout(0.3), Residual(Dense(9, 9), Dropout(0.2)), Dense(9, 1), rng=rng)
+x = rng.standard_normal((7, 2)).astype(np.float32)
+loss, opt, clip, l1, l2 = MSE(), AdamW(net, weight_decay=0.1), ClipNorm(net), L1(net), L2(net)
+for _ in range(5):
+    print(loss(net.forward(x), x[:, :1].copy()) + l1(0.01) + l2(0.02))
+    net.backward(loss.grad)
+    print(clip(0.5))
+    opt.step(lr=0.1)
+"""
+
+
+def test_the_emulated_card_drops_the_same_numbers_and_trains_the_same_way() -> None:
+    pytest.importorskip("numba_cuda")
+    run = [sys.executable, "-c", TRAINING]
+    ours, theirs = (
+        [
+            float(line)
+            for line in subprocess.run([*run, device], capture_output=True, text=True, check=True).stdout.split()
+        ]
+        for device in ("cpu", "emulate")
+    )
+    assert len(ours) == 10
+    np.testing.assert_allclose(ours, theirs, 1e-5)

@@ -179,7 +179,8 @@ def _dense_backward(tape: Tape, layer: Dense, x: Value, _y: Value, dy: Value) ->
 def _convolution_backward(tape: Tape, layer: Convolution, x: Value, y: Value, dy: Value) -> Value:
     dx = _zeros(tape, x.shape)
     numbers, room = (layer.stride, layer.padding), tape.array(layer.patches(x.shape, y.shape))
-    no_bias, unused_w, unused_b = (tape.array(like.shape) for like in (layer.b, layer.w, layer.b))
+    w_shape, b_shape = layer.shapes()
+    no_bias, unused_w, unused_b = tape.array(b_shape), tape.array(w_shape), tape.array(b_shape)
     left_out = device.empty((0, *x.shape[1:]))
     forward, backward = f"{layer.operation}_forward", f"{layer.operation}_backward"
     tape.run(backward, x.data, layer.w, dy.data, *numbers, room, dx.data, unused_w, unused_b)

@@ -39,6 +39,7 @@ from dltutor.kernels.compile import (
 )
 from dltutor.kernels.matmul import add_product, add_product_transposed
 
+FEW_CHANNELS = 4  # up to here, a picture's lines are longer than a window's
 TILE = 16  # a CUDA block makes TILE x TILE numbers of y
 
 
@@ -92,18 +93,23 @@ def conv2d_forward(
     patches: Tensor3, y: Tensor4,
 ) -> None:  # fmt: skip
     """Some pictures at a time: copy their patches, multiply by W."""
-    N, G = x.shape[0], patches.shape[0]
-    K, M = w.shape[0], w.shape[3]
-    P, D = patches.shape[1], patches.shape[2]
+    N, C, K, M = x.shape[0], x.shape[3], w.shape[0], w.shape[3]
+    G, P, D = patches.shape
     weights = w.reshape(D, M)
     pixels = y.reshape(N * P, M)
     for n in range(0, N, G):
-        g = min(G, N - n)
-        copy_patches(x[n : n + g], K, stride, padding, y.shape[2], patches)
-        rows = pixels[n * P : (n + g) * P]
+        some, out = x[n : n + G], y[n : n + G]
+        rows = pixels[n * P : (n + G) * P]
         bias_forward(b, rows)  # y = b
-        seen = patches[:g].reshape(g * P, D)
-        add_product(seen[:, ::1], weights, rows)  # y += patches W
+        seen = patches[: some.shape[0]]
+        if C < FEW_CHANNELS:
+            columns = seen.reshape(D, rows.shape[0])
+            copy_columns(some, K, stride, padding, out, columns)
+            lines = columns.T[:, ::1]
+        else:
+            copy_patches(some, K, stride, padding, out, seen)
+            lines = seen.reshape(rows.shape[0], D)[:, ::1]
+        add_product(lines, weights, rows)  # y += patches W
 
 
 @kernel(rows="x dy dx", sums="dw db", scratch="patches")
@@ -112,56 +118,94 @@ def conv2d_backward(
     patches: Tensor3, dx: Tensor4, dw: Tensor4, db: Vector,
 ) -> None:  # fmt: skip
     """The forward pass, undone from its last line to its first."""
-    N, G = x.shape[0], patches.shape[0]
-    K, M = w.shape[0], w.shape[3]
-    P, D = patches.shape[1], patches.shape[2]
+    N, C, K, M = x.shape[0], x.shape[3], w.shape[0], w.shape[3]
+    G, P, D = patches.shape
     weights, dweights = w.reshape(D, M), dw.reshape(D, M)
     dpixels = dy.reshape(N * P, M)
     for n in range(0, N, G):
-        g = min(G, N - n)
-        drows = dpixels[n * P : (n + g) * P]
-        seen = patches[:g].reshape(g * P, D)
-        copy_patches(x[n : n + g], K, stride, padding, dy.shape[2], patches)
-        # add_product(seen, weights, rows): y += patches W
-        add_product(seen.T[:, ::1], drows, dweights)
-        # bias_forward(b, rows): y = b
+        some, dout = x[n : n + G], dy[n : n + G]
+        drows = dpixels[n * P : (n + G) * P]
+        seen = patches[: some.shape[0]]
+        lines = seen.reshape(drows.shape[0], D)
+        if C < FEW_CHANNELS:
+            columns = seen.reshape(D, drows.shape[0])
+            copy_columns(some, K, stride, padding, dout, columns)
+            turned = columns[:, ::1]
+        else:
+            copy_patches(some, K, stride, padding, dout, seen)
+            turned = lines.T[:, ::1]
+        # y += patches W
+        add_product(turned, drows, dweights)
+        # y = b
         bias_backward(drows, db)
         if dx.shape[0]:
-            clear_patches(seen)
-            add_product_transposed(drows, weights, seen)
-            # copy_patches(x, ..): patches = x
-            add_patches(patches, K, stride, padding, dy.shape[2], dx[n : n + g])
+            clear_patches(lines)
+            add_product_transposed(drows, weights, lines)
+            # patches = x
+            add_patches(seen, K, stride, padding, dout, dx[n : n + G])
 
 
 @part
 def copy_patches(
-    x: Tensor4, K: Whole, stride: Whole, padding: Whole, width: Whole,
+    x: Tensor4, K: Whole, stride: Whole, padding: Whole, y: Tensor4,
     patches: Tensor3,
 ) -> None:  # fmt: skip
-    """patches[n, h * width + w] = what the window at h, w sees."""
+    """patches[n, place] = what the window sees at that place of y."""
     N, H, W, C = x.shape
     span = K * C
     lines = x.reshape(N, H, W * C)
     for n in range(N):
-        for i in range(patches.shape[1]):
-            top = i // width * stride - padding
-            left = i % width * stride - padding
-            # the part of each row of the window that is inside
-            first = min(max(-left, 0), K) * C
-            last = max(min(W - left, K) * C, first)
-            for k in range(K):
-                to = k * span
-                h = top + k
+        for h in range(y.shape[1]):
+            top = h * stride - padding
+            for v in range(y.shape[2]):
+                i = h * y.shape[2] + v
+                left = v * stride - padding
+                # of each line of the window, the part inside the picture
+                first = min(max(-left, 0), K) * C
+                last = max(min(W - left, K) * C, first)
+                begin, end = left * C + first, left * C + last
+                for k in range(K):
+                    to = patches[n, i, k * span : (k + 1) * span]
+                    if last - first < span or top + k < 0 or top + k >= H:
+                        for d in range(span):
+                            to[d] = ZERO
+                    if 0 <= top + k < H:
+                        to_inside = to[first:last]
+                        inside = lines[n, top + k, begin:end]
+                        for d in range(inside.size):
+                            to_inside[d] = inside[d]
+
+
+@part
+def copy_columns(
+    x: Tensor4, K: Whole, stride: Whole, padding: Whole, y: Tensor4,
+    columns: Matrix,
+) -> None:  # fmt: skip
+    """The same patches as columns: with few channels, long lines to copy."""
+    N, H, W, C = x.shape
+    width = y.shape[2]
+    for d in range(columns.shape[0]):
+        k, left, c = d // C // K, d // C % K - padding, d % C
+        # of the places side by side, those where this pixel is inside
+        first = min(max((stride - 1 - left) // stride, 0), width)
+        last = max(min((W - 1 - left) // stride + 1, width), first)
+        for n in range(N):
+            for i in range(y.shape[1]):
+                begin = (n * y.shape[1] + i) * width
+                to = columns[d, begin : begin + width]
+                h = i * stride + k - padding
                 if h < 0 or h >= H:
-                    for d in range(span):
-                        patches[n, i, to + d] = ZERO
+                    for v in range(width):
+                        to[v] = ZERO
                 else:
-                    for d in range(first):
-                        patches[n, i, to + d] = ZERO
-                    for d in range(first, last):
-                        patches[n, i, to + d] = lines[n, h, left * C + d]
-                    for d in range(last, span):
-                        patches[n, i, to + d] = ZERO
+                    for v in range(first):
+                        to[v] = ZERO
+                    for v in range(last, width):
+                        to[v] = ZERO
+                    inside = x[n, h, first * stride + left :, c]
+                    to_inside = to[first:last]
+                    for v in range(to_inside.size):
+                        to_inside[v] = inside[v * stride]
 
 
 @part
@@ -173,7 +217,7 @@ def clear_patches(patches: Matrix) -> None:
 
 @part
 def add_patches(
-    patches: Tensor3, K: Whole, stride: Whole, padding: Whole, width: Whole,
+    patches: Tensor3, K: Whole, stride: Whole, padding: Whole, y: Tensor4,
     x: Tensor4,
 ) -> None:  # fmt: skip
     """x += patches, each number back to where copy_patches took it."""
@@ -182,13 +226,16 @@ def add_patches(
     lines = x.reshape(N, H, W * C)
     for n in range(N):
         for i in range(patches.shape[1]):
-            top = i // width * stride - padding
-            left = i % width * stride - padding
+            top = i // y.shape[2] * stride - padding
+            left = i % y.shape[2] * stride - padding
             first = min(max(-left, 0), K) * C
             last = max(min(W - left, K) * C, first)
+            begin = left * C
             for k in range(max(-top, 0), min(H - top, K)):
-                for d in range(first, last):
-                    lines[n, top + k, left * C + d] += patches[n, i, k * span + d]
+                inside = patches[n, i, k * span + first : k * span + last]
+                to = lines[n, top + k, begin + first : begin + last]
+                for d in range(to.size):
+                    to[d] += inside[d]
 
 
 # ---------------------------------------------------------------- CUDA

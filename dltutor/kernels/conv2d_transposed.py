@@ -71,7 +71,7 @@ def conv2d_transposed_forward(
         stamps = patches[:g].reshape(g * P, D)
         clear_patches(stamps)
         add_product_transposed(rows, weights, stamps)  # patches = x W^T
-        add_patches(patches, w.shape[0], stride, padding, x.shape[2], y[n : n + g])
+        add_patches(patches[:g], w.shape[0], stride, padding, x, y[n : n + g])
 
 
 @kernel(rows="x dy dx", sums="dw db", scratch="patches")
@@ -89,7 +89,7 @@ def conv2d_transposed_backward(
         g = min(G, N - n)
         rows = pixels[n * P : (n + g) * P]
         # add_patches(patches, .., y): y += patches
-        copy_patches(dy[n : n + g], w.shape[0], stride, padding, x.shape[2], patches)
+        copy_patches(dy[n : n + g], w.shape[0], stride, padding, x, patches)
         dstamps = patches[:g].reshape(g * P, D)
         # add_product_transposed(rows, weights, stamps): patches = x W^T
         add_product(dstamps.T[:, ::1], rows, dweights)

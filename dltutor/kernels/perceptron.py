@@ -124,5 +124,6 @@ def perceptron_step_cuda(
             w[d] += lr * e * x[n, d]
         bias += lr * e
         wrong += e != ZERO
+    cuda.syncthreads()  # everyone has read b, even where there was no sample
     if me == 0:
         b[0], mistakes[0] = bias, wrong

@@ -200,7 +200,7 @@ class Scalar:
     @cached_property
     def cuda(self) -> Any:
         """The same function for a graphics card."""
-        return numba_cuda().jit(device=True)(with_cuda(self.py_func))
+        return numba_cuda().jit(device=True, lineinfo=True)(with_cuda(self.py_func))
 
 
 class CudaKernel:

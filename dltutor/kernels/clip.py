@@ -5,10 +5,10 @@
 
 By norm, over all parameters at once, the step gets shorter and keeps its direction; by value it turns. NaN stays NaN.
 
-The squares are added up in shares, one for each element of `parts`, and then the shares: as many can work at it, the
-sum is always made in the same order, and in long sums less is lost to rounding.
+The squares are added up in P shares, every P-th number in one, and then the shares: so many can work at it at a time,
+the sum is always made in the same order, and in a long one less is lost to rounding.
 
-Shapes   g any number of elements, flat; parts any number from 1 up; norm (1,).
+Shapes   g any number of elements, flat; parts (P,), P at least 1; norm (1,).
 Dtypes   all float32 or all float64. limit above 0.
 Writes   g changed in place; norm (before clipping) and parts overwritten.
 Keeps    nothing.
@@ -43,14 +43,18 @@ def clip_value_reference(g: Vector, limit: float) -> Vector:
 def clip_norm(
     g: Vector, limit: Number, parts: Vector, norm: Vector
 ) -> None:  # fmt: skip
-    share = (g.size + parts.size - 1) // parts.size
+    P = parts.size
+    whole = g.size // P
+    for j in range(P):
+        parts[j] = ZERO
+    for k in range(whole):
+        for j in range(P):
+            parts[j] += g[k * P + j] * g[k * P + j]
+    for j in range(g.size - whole * P):
+        parts[j] += g[whole * P + j] * g[whole * P + j]
     total = ZERO
-    for j in range(parts.size):
-        squares = ZERO
-        for i in range(j * share, min(j * share + share, g.size)):
-            squares += g[i] * g[i]
-        parts[j] = squares
-        total += squares
+    for j in range(P):
+        total += parts[j]
     norm[0] = math.sqrt(total)
     if norm[0] > limit:
         scale = limit / norm[0]

@@ -8,7 +8,7 @@ Shapes   t (N,); y (N, C). C-contiguous. N may be 0.
 Dtypes   t int32, from 0 to C - 1; any other number gives a row of zeros. y float32 or float64.
 Writes   y overwritten.
 Keeps    nothing.
-Cost     one comparison an element.
+Cost     one number written an element.
 Source   Bridle 1990, doi:10.1007/978-3-642-76153-9_28 (targets 1 for the true class, 0 for the others).
 Lesson   06-mlp
 """
@@ -32,7 +32,9 @@ def one_hot_forward(t: Labels, y: Matrix) -> None:
     N, C = y.shape
     for n in range(N):
         for c in range(C):
-            y[n, c] = ONE if c == t[n] else ZERO
+            y[n, c] = ZERO
+        if 0 <= t[n] < C:
+            y[n, t[n]] = ONE
 
 
 # ---------------------------------------------------------------- CUDA

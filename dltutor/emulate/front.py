@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -78,7 +79,8 @@ def compile_function(function: Function, signature: str) -> Compiled:
     compiler: Any = importlib.import_module("numba.cuda.compiler")
     sigutils: Any = importlib.import_module("numba.cuda.core.sigutils")
     arguments, _nothing = sigutils.normalize_signature(signature)
-    with _lock, assumed_card(H100):
+    with _lock, assumed_card(H100), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Could not find source")  # of a function typed in: then lines have no text
         library, _nothing = compiler._compile_pyfunc_with_fixup(
             function, signature, device=False, abi="numba", lineinfo=True, cc=H100
         )

@@ -30,10 +30,16 @@ class Place:
 
     file: str = ""
     line: int = 0
+    caller: Place | None = None  # of a function compiled into its caller
 
     @property
     def source(self) -> str:
         return linecache.getline(self.file, self.line).strip()
+
+    @property
+    def outermost(self) -> Place:
+        """In the kernel itself."""
+        return self.caller.outermost if self.caller else self
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
@@ -128,9 +134,9 @@ VARIABLE = re.compile(
 )
 REGISTERS = re.compile(r"\.reg\s+\.(\w+)\s+(.*)$", re.DOTALL)
 INSTRUCTION = re.compile(r"(?:@(!?)(%\w+)\s+)?([a-z]\w*)((?:(?:\.|::)\w+)*)\s*(.*)$", re.DOTALL)
-LOCATION = re.compile(r"\.loc\s+(\d+)\s+(\d+)")
+LOCATION = re.compile(r"\.loc\s+(\d+)\s+(\d+)(?:.*inlined_at\s+(\d+)\s+(\d+))?")
 LABEL = re.compile(r"([$\w]+):\s*")
-SILENT = (".pragma", ".section", ".file", ".branchtargets", ".callprototype", ".version", ".target", ".address_size")
+UNENDED = (".version", ".target", ".address_size", ".file", ".section")  # lines that no semicolon ends
 
 
 def target_of(text: str) -> str:
@@ -156,7 +162,7 @@ def statements(body: str, files: dict[int, str]) -> Iterator[tuple[str, Place]]:
             place = next_place(place, line, files)
         elif not gathered and (label := LABEL.fullmatch(line)):
             yield f"{label[1]}:", place
-        elif line not in ("", "{", "}"):
+        elif line not in ("", "{", "}") and not line.startswith(UNENDED):
             *whole, gathered = f"{gathered} {line}".split(";")
             yield from ((statement.strip(" {}"), place) for statement in whole)
             gathered = gathered.strip(" {}")
@@ -167,7 +173,9 @@ def next_place(place: Place, line: str, files: dict[int, str]) -> Place:
     found = LOCATION.match(line)
     if found is None or found[2] == "0":
         return place
-    return Place(files.get(int(found[1]), ""), int(found[2]))
+    file, number, outer_file, outer_number = (int(part or 0) for part in found.groups())
+    caller = Place(files.get(outer_file, ""), outer_number) if outer_number else None
+    return Place(files.get(file, ""), number, caller)
 
 
 def read_statement(program: Program, statement: str, place: Place) -> None:

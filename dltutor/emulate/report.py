@@ -25,8 +25,11 @@ class Fault:
     count: int = 1  # how many threads it happened to
 
     def __str__(self) -> str:
-        where = _("{place}: {source}").format(place=self.place, source=self.place.source)
-        return f"{self.message}\n{where}\nPTX: {self.instruction}"
+        lines = [f"{self.place}: {self.place.source}"]
+        if self.place.caller:
+            caller = self.place.outermost
+            lines.append(_("called in {place}: {source}").format(place=caller, source=caller.source))
+        return "\n".join((self.message, *lines, f"PTX: {self.instruction}"))
 
 
 class KernelFault(DltutorError):
@@ -101,10 +104,11 @@ class Report:
 
     @property
     def lines(self) -> dict[Place, Counts]:
-        """The same for each line of Python."""
+        """The same for each line of the kernel; what it calls counts for the line that calls it."""
         found: dict[Place, Counts] = {}
         for instruction, counts in zip(self.program.instructions, self.counts, strict=True):
-            found[instruction.place] = found.get(instruction.place, Counts()) + counts
+            place = instruction.place.outermost
+            found[place] = found.get(place, Counts()) + counts
         return found
 
     def require_sound(self) -> None:

@@ -296,3 +296,30 @@ def test_the_line_that_scatters_is_told() -> None:
     report = run(transpose_directly, f"{TABLE}, {TABLE}", 1, (32, 32), ones(32, 32), ones(32, 32))
     worst = max(report.lines.items(), key=lambda line: line[1].sectors)[0]
     assert worst.source == "b[x, y] = a[y, x]"
+
+
+# ---------------------------------------------------------------- functions that kernels call
+
+
+def add_up_shares(shares: Any, me: int) -> Any:
+    return shares[me] + shares[31 - me]  # inside
+
+
+def sum_by_function(x: Any) -> None:
+    shares = cuda.shared.array(32, float32)
+    me = cuda.threadIdx.x
+    shares[me] = x[me]
+    x[me] = add_up(shares, me)  # here
+
+
+add_up: Any = None
+
+
+def test_a_fault_in_a_function_names_it_and_its_caller() -> None:
+    from numba import cuda as real
+
+    sum_by_function.__globals__["add_up"] = real.jit(device=True, lineinfo=True)(add_up_shares)
+    fault = found(sum_by_function, FLAT, 1, 32, ones(32))
+    assert fault.place.source.endswith("# inside")
+    assert fault.place.outermost.source.endswith("# here")
+    assert "called in" in str(fault)

@@ -9,12 +9,11 @@ All of it for every sample n and head a. The heads share the last axis: head a h
 queries q, of the keys k and of the values v, which stand side by side in qkv, as one dense layer makes them. Dividing
 by sqrt(d) keeps the scores of long vectors as small as those of short ones: a softmax of large numbers learns nothing.
 
-Shapes   qkv dqkv (N, T, 3D); turned dturned (N, 2D, T); p ds (N, A, T, T); y dy (N, T, D). C-contiguous. d = D / A.
+Shapes   qkv dqkv (N, T, 3D); p ds (N, A, T, T); y dy (N, T, D); room (attention_room(T, d),). C-contiguous. d = D / A.
          N and T may be 0; A and d at least 1.
 Dtypes   all float32 or all float64; causal 0 or 1.
-Writes   turned, p, y overwritten; dqkv added to. dturned and ds are room for the backward pass to work in.
-Keeps    p, and turned: the keys above the values with time as the last axis, so that loops over time are over
-         neighbours in memory.
+Writes   p, y, ds overwritten; dqkv added to. room is space to work in: one head, in panels that tiles are made from.
+Keeps    p.
 Cost     4NTTD flops and NATT exponentials forward, 8NTTD flops backward; about half of it where causal.
 Source   Vaswani et al. 2017, arXiv:1706.03762, eq. 1 and section 3.2.
 Lesson   14-attention
@@ -41,23 +40,32 @@ from dltutor.kernels.compile import (
     cuda_sequence,
     kernel,
     part,
+    pasted,
 )
 from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import block_max, block_sum, largest
+from dltutor.kernels.stack import WIDE_REGISTERS, stack
 
-ROWS = 32  # queries at a time: none of them sees a key after the last one's
-TILE = 16
+ROWS = 8  # queries, or keys, at a time; those that the mask hides from all of them are left out
+COLUMNS = 16 if WIDE_REGISTERS else 8
+TILE, TILE_GAP = 16, 17  # the gap keeps the rows of a tile in different banks
+STORE, ADD = np.int64(0), np.int64(1)
 
 
-def attention_reference(qkv: Tensor3, causal: int, heads: int) -> tuple[Tensor3, Tensor4, Tensor3]:
+def attention_room(times: int, columns: int) -> int:
+    """How many numbers the kernels need to work in, for heads of so many columns."""
+    wide, high = -(-columns // COLUMNS) * COLUMNS, -(-times // COLUMNS) * COLUMNS
+    return columns * high + 3 * times * wide
+
+
+def attention_reference(qkv: Tensor3, causal: int, heads: int) -> tuple[Tensor4, Tensor3]:
     q, k, v = split_heads(qkv, heads)
     s = q @ k.swapaxes(2, 3) / math.sqrt(q.shape[-1])
     seen = np.tri(s.shape[-1], dtype=bool) | (not causal)
     s = np.where(seen, s, -np.inf)
     e = np.exp(s - s.max(axis=-1, keepdims=True, initial=-np.inf))
     p = np.where(seen, e / e.sum(axis=-1, keepdims=True), 0)
-    turned = np.ascontiguousarray(qkv[:, :, qkv.shape[2] // 3 :].swapaxes(1, 2))
-    return turned, p, join_heads(p @ v)
+    return p, join_heads(p @ v)
 
 
 def attention_backward_reference(qkv: Tensor3, p: Tensor4, dy: Tensor3) -> Tensor3:
@@ -86,219 +94,252 @@ def join_heads(x: Tensor4) -> Tensor3:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel(rows="qkv turned p y")
+@kernel(rows="qkv p y", scratch="room")
 def attention_forward(
-    qkv: Tensor3, causal: Whole,
-    turned: Tensor3, p: Tensor4, y: Tensor3,
+    qkv: Tensor3, causal: Whole, room: Vector, p: Tensor4, y: Tensor3
 ) -> None:  # fmt: skip
-    N, A = p.shape[:2]
+    A, T = p.shape[1:3]
     D = y.shape[2]
     d = D // A
-    for n in range(N):
-        turn(qkv[n], turned[n])
-        clear_columns(y[n], D)
+    k, rest = panels(room, d, T)
+    v, rest = panels(rest, T, d)
+    for n in range(qkv.shape[0]):
         for a in range(A):
-            q = qkv[n, :, a * d : (a + 1) * d]
-            k = turned[n, a * d : (a + 1) * d]
-            v = turned[n, D + a * d : D + (a + 1) * d]
-            attend(q, k, v, causal, p[n, a], y[n, :, a * d : (a + 1) * d])
+            first = a * d
+            copy_turned(qkv[n], D + first, k)
+            copy_columns(qkv[n], 2 * D + first, d, v)
+            q = qkv[n, :, first : first + d]
+            attend(q, k, v, causal, p[n, a], y[n], first)
 
 
-@part
+@pasted
 def attend(
-    q: Matrix, k: Matrix, v: Matrix, causal: Whole, p: Matrix, y: Matrix
+    q: Matrix, k: Tensor3, v: Tensor3, causal: Whole,
+    p: Matrix, y: Matrix, first: Whole,
 ) -> None:  # fmt: skip
-    """One head. k and v are turned; y starts as zeros."""
+    """One head, some queries at a time. k is turned."""
     T, d = q.shape
     scale = ONE / np.float32(math.sqrt(d))
     for t in range(0, T, ROWS):
         end = min(t + ROWS, T)
         seen = end if causal else T
+        near = min(seen + -seen % COLUMNS, T)  # whole tiles are faster
         rows = p[t:end]
-        clear_columns(rows, seen)
-        add_seen(q[t:end], k, rows, seen)  # s = q k^T
-        for r in range(end - t):
-            softmax_seen(rows[r], scale, t + r + 1 if causal else T, seen)
-        add_dots(rows, v, y[t:end], seen)  # y = p v
+        product(q[t:end, ::1], k, 0, STORE, rows, 0, near)  # s = q k^T
+        own = t + 1 if causal else T
+        softmax_rows(rows, scale, own, near)
+        a = rows[:, :seen]
+        product(a, v, 0, STORE, y[t:end], first, d)  # y = p v
 
 
-@kernel(rows="qkv turned p dy dturned ds dqkv")
+@kernel(rows="qkv p dy ds dqkv", scratch="room")
 def attention_backward(
-    qkv: Tensor3, causal: Whole, turned: Tensor3, p: Tensor4, dy: Tensor3,
-    dturned: Tensor3, ds: Tensor4, dqkv: Tensor3,
+    qkv: Tensor3, causal: Whole, p: Tensor4, dy: Tensor3,
+    room: Vector, ds: Tensor4, dqkv: Tensor3,
 ) -> None:  # fmt: skip
-    N, A, T, _T = p.shape
+    A, T = p.shape[1:3]
     D = dy.shape[2]
     d = D // A
-    for n in range(N):
-        clear_columns(dturned[n], T)
+    v, rest = panels(room, d, T)
+    k, rest = panels(rest, T, d)
+    q, rest = panels(rest, T, d)
+    dmix, rest = panels(rest, T, d)
+    for n in range(qkv.shape[0]):
         for a in range(A):
-            first, end = a * d, (a + 1) * d
-            attend_back(
-                qkv[n, :, first:end],
-                turned[n, first:end],
-                turned[n, D + first : D + end],
-                causal,
-                p[n, a],
-                dy[n, :, first:end],
-                ds[n, a],
-                dqkv[n, :, first:end],
-                dturned[n, first:end],
-                dturned[n, D + first : D + end],
-            )
-        # turn(qkv[n], turned[n])
-        add_turned(dturned[n], dqkv[n])
+            first = a * d
+            copy_turned(qkv[n], 2 * D + first, v)
+            copy_columns(qkv[n], D + first, d, k)
+            copy_columns(qkv[n], first, d, q)
+            copy_columns(dy[n], first, d, dmix)
+            dys = dy[n, :, first : first + d]
+            weights, dweights = p[n, a], ds[n, a]
+            back_to_queries(dys, k, v, causal, weights, dweights, dqkv[n], first)
+            back_to_keys(q, dmix, causal, weights, dweights, dqkv[n], first, d)
 
 
-@part
-def attend_back(
-    q: Matrix, k: Matrix, v: Matrix, causal: Whole, p: Matrix, dy: Matrix,
-    ds: Matrix, dq: Matrix, dk: Matrix, dv: Matrix,
+@pasted
+def back_to_queries(
+    dy: Matrix, k: Tensor3, v: Tensor3, causal: Whole, p: Matrix,
+    ds: Matrix, dqkv: Matrix, first: Whole,
 ) -> None:  # fmt: skip
-    """One head, undone from its last line to its first."""
-    T, d = q.shape
+    """ds and dq of one head, some queries at a time. v is turned."""
+    T, d = dy.shape
     scale = ONE / np.float32(math.sqrt(d))
     for t in range(0, T, ROWS):
         end = min(t + ROWS, T)
         seen = end if causal else T
-        rows, drows = p[t:end], ds[t:end]
-        # add_dots(rows, v, y[t:end], seen): y = p v
-        add_seen(dy[t:end].T, rows, dv, seen)  # dv^T += dy^T p
-        clear_columns(drows, seen)
-        add_seen(dy[t:end], v, drows, seen)  # dp = dy v^T
-        # softmax_seen(rows[r], scale, ..)
-        for r in range(end - t):
-            softmax_seen_back(rows[r], drows[r], scale, seen)
-        # add_seen(q[t:end], k, rows, seen): s = q k^T
-        add_dots(drows, k, dq[t:end], seen)  # dq += ds k
-        add_seen(q[t:end].T, drows, dk, seen)  # dk^T += q^T ds
+        near = min(seen + -seen % COLUMNS, T)
+        rows = ds[t:end]
+        # y = p v
+        product(dy[t:end], v, 0, STORE, rows, 0, near)  # dp = dy v^T
+        # softmax_rows(p, scale, own, near)
+        softmax_rows_back(p[t:end], scale, near, rows)
+        # s = q k^T
+        a = rows[:, :seen]
+        product(a, k, 0, ADD, dqkv[t:end], first, d)  # dq += ds k
 
 
-@part
-def softmax_seen(
-    s: Vector, scale: Number, own: Whole, seen: Whole
+@pasted
+def back_to_keys(
+    q: Tensor3, dy: Tensor3, causal: Whole, p: Matrix, ds: Matrix,
+    dqkv: Matrix, first: Whole, d: Whole,
 ) -> None:  # fmt: skip
-    """Scores become probabilities, and zero beyond a query's own ones.
-
-    Whole blocks are calculated: that is faster than an odd number.
-    """
-    for u in range(own, seen):
-        s[u] = -INFINITY
-    top = largest(s[:seen])
-    total = ZERO
-    for u in range(seen):
-        e = exp(scale * (s[u] - top))
-        s[u] = e
-        total += e
-    share = ONE / total
-    for u in range(seen):
-        s[u] *= share
-    for u in range(own, s.size):
-        s[u] = 0
+    """dk and dv of one head, some keys at a time: from who saw them."""
+    T, D = p.shape[0], dqkv.shape[1] // 3
+    for u in range(0, T, ROWS):
+        end = min(u + ROWS, T)
+        t = u if causal else 0
+        rows = dqkv[u:end]
+        # s = q k^T
+        a = ds[t:, u:end].T
+        product(a, q, t, ADD, rows, D + first, d)  # dk += ds^T q
+        # y = p v
+        a = p[t:, u:end].T
+        product(a, dy, t, ADD, rows, 2 * D + first, d)  # dv += p^T dy
 
 
 @part
-def softmax_seen_back(
-    p: Vector, dp: Vector, scale: Number, seen: Whole
+def softmax_rows(
+    s: Matrix, scale: Number, own: Whole, near: Whole
+) -> None:  # fmt: skip
+    """Scores become probabilities: the first row's first `own` ones, one
+    more in each row that follows, and zeros beyond.
+
+    In three passes: so one row need not wait for another's sum.
+    """
+    R, T = s.shape
+    numbers = stack(s, 2, ROWS)
+    for r in range(R):
+        for u in range(own + r, near):
+            s[r, u] = -INFINITY
+        numbers[0, r] = largest(s[r, :near])
+    for r in range(R):
+        row, top = s[r, :near], numbers[0, r]
+        total = ZERO
+        for u in range(near):
+            row[u] = exp(scale * (row[u] - top))
+            total += row[u]
+        numbers[1, r] = ONE / total
+    for r in range(R):
+        row, share = s[r], numbers[1, r]
+        for u in range(near):
+            row[u] *= share
+        for u in range(min(own + r, near), T):
+            row[u] = 0
+
+
+@pasted
+def softmax_rows_back(
+    p: Matrix, scale: Number, near: Whole, dp: Matrix
 ) -> None:  # fmt: skip
     """dp becomes ds."""
-    mean = ZERO
-    for u in range(seen):
-        mean += p[u] * dp[u]
-    for u in range(seen):
-        dp[u] = scale * (p[u] * (dp[u] - mean))
+    means = stack(dp, 1, ROWS)
+    for r in range(dp.shape[0]):
+        row, drow = p[r, :near], dp[r, :near]
+        mean = ZERO
+        for u in range(near):
+            mean += row[u] * drow[u]
+        means[0, r] = mean
+    for r in range(dp.shape[0]):
+        row, drow, mean = p[r, :near], dp[r, :near], means[0, r]
+        for u in range(near):
+            # p = exp(scale (s - top)) / total
+            drow[u] = scale * (row[u] * (drow[u] - mean))
 
 
 @part
-def add_seen(a: Matrix, b: Matrix, c: Matrix, seen: Whole) -> None:
-    """c += a b in the first columns, as add_product of matmul.py."""
-    N, D = a.shape
-    whole_n, whole_d = N - N % 4, D - D % 4
-    for n in range(0, whole_n, 4):
-        n1, n2, n3 = n + 1, n + 2, n + 3
-        for d in range(0, whole_d, 4):
-            d1, d2, d3 = d + 1, d + 2, d + 3
-            a00, a01, a02, a03 = a[n, d], a[n, d1], a[n, d2], a[n, d3]
-            a10, a11, a12, a13 = a[n1, d], a[n1, d1], a[n1, d2], a[n1, d3]
-            a20, a21, a22, a23 = a[n2, d], a[n2, d1], a[n2, d2], a[n2, d3]
-            a30, a31, a32, a33 = a[n3, d], a[n3, d1], a[n3, d2], a[n3, d3]
-            for m in range(seen):
-                b0, b1, b2, b3 = b[d, m], b[d1, m], b[d2, m], b[d3, m]
-                c[n, m] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
-                c[n1, m] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
-                c[n2, m] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
-                c[n3, m] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
-    for n in range(N):
-        first = whole_d if n < whole_n else 0
-        for d in range(first, D):
-            for m in range(seen):
-                c[n, m] += a[n, d] * b[d, m]
+def product(
+    a: Matrix, b: Tensor3, start: Whole, add: Whole,
+    c: Matrix, first: Whole, width: Whole,
+) -> None:  # fmt: skip
+    """c = a b, or c += a b, for up to 8 rows: `width` columns from `first`.
+
+    a is any view; b stands in panels, of which the rows from `start` on
+    are used. Tiles of 8 x 16 numbers stay in registers until complete.
+    """
+    R, D = a.shape
+    last = R - 1
+    r1, r2, r3 = min(1, last), min(2, last), min(3, last)
+    r4, r5, r6 = min(4, last), min(5, last), min(6, last)
+    r7 = min(7, last)
+    tile = stack(c, ROWS, COLUMNS)
+    for j in range(-(-width // COLUMNS)):
+        panel = b[j, start : start + D]
+        for r in range(ROWS):
+            for m in range(COLUMNS):
+                tile[r, m] = 0
+        for d in range(D):
+            a0, a1, a2, a3 = a[0, d], a[r1, d], a[r2, d], a[r3, d]
+            a4, a5, a6, a7 = a[r4, d], a[r5, d], a[r6, d], a[r7, d]
+            for m in range(COLUMNS):
+                b_m = panel[d, m]
+                tile[0, m] += a0 * b_m
+                tile[1, m] += a1 * b_m
+                tile[2, m] += a2 * b_m
+                tile[3, m] += a3 * b_m
+                tile[4, m] += a4 * b_m
+                tile[5, m] += a5 * b_m
+                tile[6, m] += a6 * b_m
+                tile[7, m] += a7 * b_m
+        done = j * COLUMNS
+        put(tile, add, c, first + done, min(width - done, COLUMNS))
+
+
+@pasted
+def put(
+    tile: Matrix, add: Whole, c: Matrix, first: Whole, width: Whole
+) -> None:  # fmt: skip
+    """c = tile, or c += tile, as far as c goes."""
+    R = c.shape[0]
+    if R == ROWS and width == COLUMNS:
+        for r in range(ROWS):
+            row = c[r, first : first + COLUMNS]
+            for m in range(COLUMNS):
+                row[m] = tile[r, m] + (row[m] if add else ZERO)
+    else:  # by way of a copy: only so can the tile stay in registers
+        rest = stack(c, ROWS, COLUMNS)
+        for r in range(ROWS):
+            for m in range(COLUMNS):
+                rest[r, m] = tile[r, m]
+        for r in range(R):
+            row = c[r, first : first + width]
+            for m in range(row.size):
+                row[m] = rest[r, m] + (row[m] if add else ZERO)
 
 
 @part
-def add_dots(a: Matrix, b: Matrix, c: Matrix, seen: Whole) -> None:
-    """c += a b^T, of the first columns of a and b."""
-    N, D = c.shape
-    whole_n, whole_d = N - N % 2, D - D % 4
-    for n in range(0, whole_n, 2):
-        n1 = n + 1
-        for d in range(0, whole_d, 4):
-            d1, d2, d3 = d + 1, d + 2, d + 3
-            c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = ZERO
-            for m in range(seen):
-                a0, a1 = a[n, m], a[n1, m]
-                b0, b1, b2, b3 = b[d, m], b[d1, m], b[d2, m], b[d3, m]
-                c00 += a0 * b0
-                c01 += a0 * b1
-                c02 += a0 * b2
-                c03 += a0 * b3
-                c10 += a1 * b0
-                c11 += a1 * b1
-                c12 += a1 * b2
-                c13 += a1 * b3
-            c[n, d] += c00
-            c[n, d1] += c01
-            c[n, d2] += c02
-            c[n, d3] += c03
-            c[n1, d] += c10
-            c[n1, d1] += c11
-            c[n1, d2] += c12
-            c[n1, d3] += c13
-    for n in range(N):
-        first = whole_d if n < whole_n else 0
-        for d in range(first, D):
-            total = ZERO
-            for m in range(seen):
-                total += a[n, m] * b[d, m]
-            c[n, d] += total
+def panels(room: Vector, rows: Whole, columns: Whole) -> tuple[Tensor3, Vector]:
+    """Room for a matrix as upright panels of 16 columns, and what is left."""
+    count = -(-columns // COLUMNS)
+    size = count * rows * COLUMNS
+    return room[:size].reshape(count, rows, COLUMNS), room[size:]
 
 
 @part
-def turn(x: Matrix, turned: Matrix) -> None:
-    """turned = the last columns of x, as rows."""
-    C, T = turned.shape
-    first = x.shape[1] - C
-    for c in range(C):
-        for t in range(T):
-            turned[c, t] = x[t, first + c]
+def copy_columns(
+    x: Matrix, first: Whole, width: Whole, out: Tensor3
+) -> None:  # fmt: skip
+    """out[j, t, m] = x[t, first + 16 j + m]; zeros beyond the width"""
+    for j in range(out.shape[0]):
+        start, end = first + j * COLUMNS, first + width
+        for t in range(x.shape[0]):
+            row = x[t, start : min(start + COLUMNS, end)]
+            for m in range(row.size):
+                out[j, t, m] = row[m]
+            for m in range(row.size, COLUMNS):
+                out[j, t, m] = 0
 
 
-@part
-def add_turned(turned: Matrix, x: Matrix) -> None:
-    """The last columns of x += the rows of turned."""
-    C, T = turned.shape
-    first = x.shape[1] - C
-    for t in range(T):
-        for c in range(C):
-            x[t, first + c] += turned[c, t]
-
-
-@part
-def clear_columns(x: Matrix, columns: Whole) -> None:
-    """x = 0 in the first columns."""
-    for n in range(x.shape[0]):
-        for c in range(columns):
-            x[n, c] = 0
+@pasted
+def copy_turned(x: Matrix, first: Whole, out: Tensor3) -> None:
+    """out[j, i, m] = x[16 j + m, first + i]; zeros beyond the last row"""
+    for j in range(out.shape[0]):
+        rows = x[j * COLUMNS : (j + 1) * COLUMNS]
+        for i in range(out.shape[1]):
+            for m in range(rows.shape[0]):
+                out[j, i, m] = rows[m, first + i]
+            for m in range(rows.shape[0], COLUMNS):
+                out[j, i, m] = 0
 
 
 # ---------------------------------------------------------------- CUDA
@@ -306,66 +347,59 @@ def clear_columns(x: Matrix, columns: Whole) -> None:
 
 @cuda_sequence
 def attention_forward_cuda(
-    qkv: Tensor3, causal: Whole,
-    turned: Tensor3, p: Tensor4, y: Tensor3,
+    qkv: Tensor3, causal: Whole, room: Vector, p: Tensor4, y: Tensor3
 ) -> None:  # fmt: skip
     D = y.shape[2]
-    turn_cuda(qkv, turned)
-    scores_cuda(qkv, turned, 0, causal, p)  # s = q k^T
-    softmax_seen_cuda(causal, D, p)
+    scores_cuda(qkv, qkv, D, causal, p)  # s = q k^T
+    softmax_rows_cuda(causal, D, p)
     mix_cuda(p, qkv, causal, y)  # y = p v
 
 
 @cuda_sequence
 def attention_backward_cuda(
-    qkv: Tensor3, causal: Whole, turned: Tensor3, p: Tensor4, dy: Tensor3,
-    dturned: Tensor3, ds: Tensor4, dqkv: Tensor3,
+    qkv: Tensor3, causal: Whole, p: Tensor4, dy: Tensor3,
+    room: Vector, ds: Tensor4, dqkv: Tensor3,
 ) -> None:  # fmt: skip
     D = dy.shape[2]
-    scores_cuda(dy, turned, D, causal, ds)  # dp = dy v^T
-    softmax_seen_back_cuda(p, causal, D, ds)
+    scores_cuda(dy, qkv, 2 * D, causal, ds)  # dp = dy v^T
+    softmax_rows_back_cuda(p, causal, D, ds)
     unmix_cuda(qkv, p, dy, ds, causal, dqkv)
-
-
-@cuda_kernel(threads=128, over="turned")
-def turn_cuda(qkv: Tensor3, turned: Tensor3) -> None:
-    """turned = keys and values, time as the last axis."""
-    N, C, T = turned.shape
-    for i in range(cuda.grid(1), N * C * T, cuda.gridsize(1)):
-        n, c, t = i // (C * T), i // T % C, i % T
-        turned[n, c, t] = qkv[n, t, C // 2 + c]
 
 
 @cuda_kernel(threads=(16, 16), tiles_of="s")
 def scores_cuda(
-    x: Tensor3, turned: Tensor3, below: Whole, causal: Whole, s: Tensor4
+    x: Tensor3, qkv: Tensor3, where: Whole, causal: Whole, s: Tensor4
 ) -> None:  # fmt: skip
-    """s = q k^T for x = qkv and below = 0; dy v^T for dy and below = D.
+    """s = q k^T for x = qkv, the keys being in qkv from column D on; and
+    dy v^T for x = dy, the values being there from column 2D on.
 
     A block makes 16 x 16 numbers of one head. Its threads read what all
     of them need into shared memory, 16 columns at a time, and use each
     number 16 times. Tiles that the mask hides are left out.
     """
-    T, A = s.shape[3], s.shape[1]
-    d = turned.shape[1] // 2 // A
+    A, T = s.shape[1], s.shape[3]
+    d = qkv.shape[2] // 3 // A
     column, row = cuda.threadIdx.x, cuda.threadIdx.y
-    u, t = cuda.blockIdx.x * TILE + column, cuda.blockIdx.y * TILE + row
+    first_u, first_t = cuda.blockIdx.x * TILE, cuda.blockIdx.y * TILE
     n, a = cuda.blockIdx.z // A, cuda.blockIdx.z % A
-    first = a * d
     queries = cuda.shared.array((TILE, TILE), np.float32)
-    keys = cuda.shared.array((TILE, TILE), np.float32)
-    if causal and cuda.blockIdx.x > cuda.blockIdx.y:
+    keys = cuda.shared.array((TILE, TILE_GAP), np.float32)
+    if causal and first_u > first_t:
         return  # the whole block: nobody waits for it
+    t, u = first_t + row, first_u + column
     total = ZERO
     i = 0
     while i < d:
-        inside = t < T and i + column < d
-        queries[row, column] = x[n, t, first + i + column] if inside else ZERO
-        inside = u < T and i + row < d
-        keys[row, column] = turned[n, below + first + i + row, u] if inside else ZERO
+        c = a * d + i + column
+        inside = first_t + row < T and i + column < d
+        queries[row, column] = x[n, first_t + row, c] if inside else ZERO
+        inside = first_u + row < T and i + column < d
+        keys[row, column] = (
+            qkv[n, first_u + row, where + c] if inside else ZERO
+        )  # fmt: skip
         cuda.syncthreads()  # the tiles are there
         for j in range(TILE):
-            total += queries[row, j] * keys[j, column]
+            total += queries[row, j] * keys[column, j]
         cuda.syncthreads()  # nobody reads them any more
         i += TILE
     if t < T and u < T:
@@ -373,7 +407,7 @@ def scores_cuda(
 
 
 @cuda_kernel(threads=32, blocks_of="p")
-def softmax_seen_cuda(causal: Whole, D: Whole, p: Tensor4) -> None:
+def softmax_rows_cuda(causal: Whole, D: Whole, p: Tensor4) -> None:
     """A block makes one row of scores probabilities."""
     A, T = p.shape[1], p.shape[3]
     scale = ONE / math.sqrt(np.float32(D // A))
@@ -395,7 +429,7 @@ def softmax_seen_cuda(causal: Whole, D: Whole, p: Tensor4) -> None:
 
 
 @cuda_kernel(threads=32, blocks_of="p")
-def softmax_seen_back_cuda(
+def softmax_rows_back_cuda(
     p: Tensor4, causal: Whole, D: Whole, ds: Tensor4
 ) -> None:  # fmt: skip
     """A block makes one row of dp a row of ds."""

@@ -17,9 +17,8 @@ PLACES = ((0, 2, 3), (1, 0, 2), (1, 1, 1), (2, 3, 1), (3, 4, 5), (7, 2, 11))
 
 def attention_inputs(rng: np.random.Generator, shape: tuple[int, int, int, int, int]) -> Arrays:
     n, t, heads, d, causal = shape
-    qkv, turned = rng.normal(size=(n, t, 3 * heads * d)), rng.normal(size=(n, 2 * heads * d, t))
-    ds = rng.normal(size=(n, heads, t, t))
-    return {"qkv": qkv, "heads": heads, "causal": causal, "dturned": turned, "ds": ds}
+    room, ds = rng.normal(size=attention.attention_room(t, d)), rng.normal(size=(n, heads, t, t))
+    return {"qkv": rng.normal(size=(n, t, 3 * heads * d)), "heads": heads, "causal": causal, "room": room, "ds": ds}
 
 
 def positions_inputs(rng: np.random.Generator, shape: tuple[int, int, int]) -> Arrays:
@@ -30,9 +29,9 @@ def positions_inputs(rng: np.random.Generator, shape: tuple[int, int, int]) -> A
 CASES = (
     Case(
         "attention", attention, attention_inputs, HEADS,
-        lambda qkv, causal, heads, **_: named("turned", "p", "y")(attention.attention_reference(qkv, causal, heads)),
+        lambda qkv, causal, heads, **_: named("p", "y")(attention.attention_reference(qkv, causal, heads)),
         lambda qkv, p, dy, **_: {"dqkv": attention.attention_backward_reference(qkv, p, dy)},
-        kept=("turned", "p"), scratch=("dturned", "ds"),
+        kept=("p",), scratch=("room", "ds"),
     ),
     Case(
         "positions", positions, positions_inputs, PLACES,

@@ -71,6 +71,9 @@ class Access:
         if self.space in ("shared", "local"):
             yield self.space, slice(None), group, address
             return
+        if (address < CONSTANTS).all():
+            yield "global", slice(None), group, address
+            return
         kinds = np.where(address >= LOCAL_WINDOW, 2, np.where(address >= SHARED_WINDOW, 1, 0))
         kinds = np.where((address >= CONSTANTS) & (address < SHARED_WINDOW), 3, kinds)
         for kind in np.unique(kinds):

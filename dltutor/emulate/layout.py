@@ -21,6 +21,7 @@ class Layout:
         self.constants = self._pieces("const") + self._pieces("global")
         self.warp_sync = any(i.name == "bar" and "warp" in i.modifiers for i in program.instructions)
         self.addresses = self._addresses()
+        self.cells = {space: self._cell(space) for space in ("shared", "global")}
 
     def _pieces(self, space: str) -> list[Piece]:
         return [Piece(v.name, v.size, 1, v.values) for v in self.program.variables_in(space)]
@@ -38,7 +39,7 @@ class Layout:
             for number, piece in enumerate(pieces)
         }
 
-    def cell(self, space: str) -> int:
+    def _cell(self, space: str) -> int:
         """The least that the program reads or writes at once there: what races are told apart by."""
         sizes = [
             DTYPES[i.type].itemsize

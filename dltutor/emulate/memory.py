@@ -64,7 +64,7 @@ class Space:
 
     def locate(self, address: Array, copy: Array, size: int) -> tuple[Array, Array]:
         """Where in `bytes` the addresses are, and which of them are out of bounds."""
-        number = np.clip((address >> self.shift) - 1, -1, len(self.pieces))
+        number = np.minimum(np.maximum((address >> self.shift) - 1, -1), len(self.pieces))
         offset = address & ((1 << self.shift) - 1)
         outside = offset + size > self.limits[number]
         return self.starts[number] + offset + copy * self.stride, outside
@@ -100,18 +100,24 @@ def thread_of(stamps: Array) -> Array:
 
 def unordered(old: Array, mine: Array) -> Array:
     """Whether nothing orders the two: they are in different blocks, or between the same two barriers of one."""
+    touched = old != NOBODY
+    if not touched.any():
+        return touched
     blocks = block_of(old) != block_of(mine)
     together = ((old ^ mine) & ~ATOMIC) >> THREAD_BITS == 0
     both_atomic = (old & mine & ATOMIC != 0) & (old >= 0)
-    return (old != NOBODY) & ((old & ~ATOMIC) != (mine & ~ATOMIC)) & (blocks | together) & ~both_atomic
+    return touched & ((old & ~ATOMIC) != (mine & ~ATOMIC)) & (blocks | together) & ~both_atomic
 
 
 def joined(old: Array, mine: Array) -> Array:
     """The readers so far and one more: itself, several threads of a block, or threads of several blocks."""
+    alone = (old == NOBODY) | (old == mine)
+    if alone.all():
+        return mine
     blocks = block_of(old) != block_of(mine)
     together = old >> THREAD_BITS == mine >> THREAD_BITS
     merged = np.where(blocks, SEVERAL_BLOCKS, np.where(together, mine | ALL, mine))
-    return np.where((old == NOBODY) | (old == mine), mine, merged)
+    return np.where(alone, mine, merged)
 
 
 @dataclass(frozen=True)

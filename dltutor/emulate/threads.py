@@ -35,7 +35,7 @@ class Launch:
         self.memory = arguments.space
         self.constants = Space(layout.constants, GLOBAL_SHIFT)
         self.parameters = dict(zip(layout.parameter_names, arguments.flat, strict=True))
-        self.shadow = Shadow(self.memory, layout.cell("global"), layout.warp_sync)
+        self.shadow = Shadow(self.memory, layout.cells["global"], layout.warp_sync)
         self.counts = [Counts() for _instruction in layout.program.instructions]
         self.visits: Counter[int] = Counter()  # of blocks of instructions, by warps
         self.threads_in: Counter[int] = Counter()
@@ -77,7 +77,7 @@ class Run:
         self.stamp = memory.stamp(self.block, self.thread)
         self.shared = Space(layout.shared, SHARED_SHIFT, len(blocks))
         self.local = Space(layout.local, LOCAL_SHIFT, size)
-        self.shared_shadow = Shadow(self.shared, layout.cell("shared"), layout.warp_sync)
+        self.shared_shadow = Shadow(self.shared, layout.cells["shared"], layout.warp_sync)
         self.position = np.zeros(size, np.int64)
         self.waiting = np.zeros(size, bool)  # at the barrier in front of `position`
 

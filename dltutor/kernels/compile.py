@@ -346,7 +346,7 @@ def part(function: Function) -> Kernel:
     return Kernel(function, part=True)
 
 
-def pasted(function: Function) -> Pasted:
+def pasted(function: Function) -> Any:
     """Put the lines of `function` wherever it is called: for a part with one caller, and half as long to compile."""
     return Pasted(function)
 

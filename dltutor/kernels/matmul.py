@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels.compile import ZERO, Matrix, Whole, cuda, cuda_kernel, kernel, part, pasted
+from dltutor.kernels.compile import ZERO, Matrix, Whole, cuda, cuda_kernel, kernel, pasted
+from dltutor.kernels.shared import shared
 from dltutor.kernels.stack import WIDE_REGISTERS, stack
 
 AS_IT_IS, FLIPPED = np.int64(0), np.int64(1)
-FEW = 4  # rows: for fewer, b is not worth copying
+FEW = 4
 HEIGHT = 256  # rows of a and c that pass a panel before it is copied again
 DEPTH = 128  # rows of a panel
 # Columns of a panel. A tile of 4 x 64 takes half of 32 registers of 16 numbers, one of 4 x 24 most of 16 of 8 numbers.
 WIDE = 64 if WIDE_REGISTERS else 24
-NARROW, NARROW_UP_TO = (16, 32) if WIDE_REGISTERS else (24, 0)
+NARROW = 16 if WIDE_REGISTERS else 24
 
 
 def matmul_reference(a: Matrix, b: Matrix) -> Matrix:
@@ -88,7 +89,7 @@ def add_product_transposed(a: Matrix, b: Matrix, c: Matrix) -> None:
     add_panels(a[:, ::1], b, c, FLIPPED)
 
 
-@part
+@shared
 def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
     """c += a b; with flip, c += a b^T.
 
@@ -98,34 +99,31 @@ def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
     """
     N, M = c.shape
     D = a.shape[1]
-    if N < FEW:
-        add_few_rows(a, b, c, flip)
+    if N < FEW and not flip:  # then b is not worth copying
+        add_rows(a, b, c, 0, 0)
         return
     wide, narrow = stack(c, DEPTH, WIDE), stack(c, DEPTH, NARROW)
+    M_wide = M - M % WIDE
     for n in range(0, N, HEIGHT):  # as many rows as the next cache holds
         c_rows = c[n : n + HEIGHT]
-        m = 0
-        while M - m > NARROW_UP_TO:
+        for m in range(0, M_wide, WIDE):
             for d in range(0, D, DEPTH):
                 a_block = a[n : n + HEIGHT, d : d + DEPTH]
                 copy_panel(b, d, m, a_block.shape[1], flip, wide)
                 add_wide_tiles(a_block, wide, c_rows, m)
-            m += WIDE
-        while m < M:
+        for m in range(M_wide, M, NARROW):
             for d in range(0, D, DEPTH):
                 a_block = a[n : n + HEIGHT, d : d + DEPTH]
                 copy_panel(b, d, m, a_block.shape[1], flip, narrow)
                 add_narrow_tiles(a_block, narrow, c_rows, m)
-            m += NARROW
 
 
-@part
-def copy_panel(b: Matrix, d0: int, m0: int, D: int, flip: Whole, panel: Matrix) -> None:
+@shared
+def copy_panel(b: Matrix, d0: Whole, m0: Whole, D: Whole, flip: Whole, panel: Matrix) -> None:
     """panel[d, m] = b[d0 + d, m0 + m]; with flip, b[m0 + m, d0 + d]"""
     M = panel.shape[1]
     if flip:
-        rows = b[m0 : m0 + M, d0 : d0 + D]
-        last = rows.shape[0] - 1
+        last = min(M, b.shape[0] - m0) - 1
         for m in range(0, M, 4):  # four by four: panel is written in order
             row0 = b[m0 + min(m, last), d0 : d0 + D]
             row1 = b[m0 + min(m + 1, last), d0 : d0 + D]
@@ -145,19 +143,17 @@ def copy_panel(b: Matrix, d0: int, m0: int, D: int, flip: Whole, panel: Matrix) 
                 panel[d, m] = 0
 
 
-@pasted
-def add_wide_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: int) -> None:
+@shared
+def add_wide_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: Whole) -> None:
     """c += a panel, from column m0 of c on: 4 rows of WIDE numbers a time.
 
     They stay in registers until all terms of the panel are added. Each
-    number of a and of the panel, once loaded, is used 4 or WIDE times.
+    number of a and of the panel, once loaded, is used WIDE or 4 times.
     """
     N, D = a.shape
-    last = N - 1
-    tile, rest = stack(c, 4, WIDE), stack(c, 4, WIDE)
-    for n in range(0, N, 4):
-        # below the last row it stands in for those that are not there
-        n1, n2, n3 = min(n + 1, last), min(n + 2, last), min(n + 3, last)
+    tile = stack(c, 4, WIDE)
+    for n in range(0, N - N % 4, 4):
+        n1, n2, n3 = n + 1, n + 2, n + 3
         for i in range(4):
             for m in range(WIDE):
                 tile[i, m] = 0
@@ -169,28 +165,21 @@ def add_wide_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: int) -> None:
                 tile[1, m] += a1 * b_m
                 tile[2, m] += a2 * b_m
                 tile[3, m] += a3 * b_m
-        if n + 4 <= N and m0 + WIDE <= c.shape[1]:
-            for i in range(4):
-                row = c[n + i, m0 : m0 + WIDE]
-                for m in range(WIDE):
-                    row[m] += tile[i, m]
-        else:  # by way of a copy: only so can the tile stay in registers
-            for i in range(4):
-                for m in range(WIDE):
-                    rest[i, m] = tile[i, m]
-            for i in range(min(4, N - n)):
-                row = c[n + i, m0 : m0 + WIDE]
-                for m in range(row.size):
-                    row[m] += rest[i, m]
+        for i in range(4):
+            row = c[n + i, m0 : m0 + WIDE]
+            for m in range(WIDE):
+                row[m] += tile[i, m]
+    add_rows(a, panel, c, N - N % 4, m0)
 
 
-@pasted
-def add_narrow_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: int) -> None:
-    """The same with 8 rows of NARROW numbers, for the last few columns."""
+@shared
+def add_narrow_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: Whole) -> None:
+    """The same with 8 rows of NARROW numbers, for the last columns."""
     N, D = a.shape
     last = N - 1
     tile = stack(c, 8, NARROW)
     for n in range(0, N, 8):
+        # below the last row it stands in for those that are not there
         n1, n2, n3 = min(n + 1, last), min(n + 2, last), min(n + 3, last)
         n4, n5, n6 = min(n + 4, last), min(n + 5, last), min(n + 6, last)
         n7 = min(n + 7, last)
@@ -216,29 +205,16 @@ def add_narrow_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: int) -> None:
                 row[m] += tile[i, m]
 
 
-@pasted
-def add_few_rows(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
-    """The same without panels: copies of b would not be used enough."""
-    N, M = c.shape
-    D = a.shape[1]
-    line = stack(c, 1, DEPTH)
-    for n in range(N):
-        for d0 in range(0, D, DEPTH):
-            depth = min(DEPTH, D - d0)
-            for d in range(depth):
-                line[0, d] = a[n, d0 + d]
-            if flip:
-                for m in range(M):
-                    row = b[m, d0 : d0 + depth]
-                    total = ZERO
-                    for d in range(row.size):
-                        total += line[0, d] * row[d]
-                    c[n, m] += total
-            else:
-                for d in range(depth):
-                    row, out = b[d0 + d], c[n]
-                    for m in range(M):
-                        out[m] += line[0, d] * row[m]
+@shared
+def add_rows(a: Matrix, b: Matrix, c: Matrix, n0: Whole, m0: Whole) -> None:
+    """c += a b from row n0 and column m0 on, one row after the other."""
+    N, D = a.shape
+    for n in range(n0, N):
+        row = c[n, m0 : m0 + b.shape[1]]
+        for d in range(D):
+            a_nd = a[n, d]
+            for m in range(row.size):
+                row[m] += a_nd * b[d, m]
 
 
 # ---------------------------------------------------------------- CUDA

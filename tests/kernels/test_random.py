@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from dltutor.emulate.native import Native
+from dltutor.kernels.compile import cuda_run_with
 from dltutor.kernels.random import (
     first_key,
     philox_reference,
@@ -14,8 +16,10 @@ from dltutor.kernels.random import (
     random_bernoulli,
     random_bits,
     random_normal,
+    random_normal_cuda,
     random_take,
     random_uniform,
+    random_uniform_cuda,
 )
 
 MANY = 400_000
@@ -123,3 +127,17 @@ def test_bernoulli_numbers_are_ones_as_often_as_asked() -> None:
         random_bernoulli(first_key(15), np.float32(keep), x)
         assert set(np.unique(x)) <= {0, 1}
         assert abs(x.mean() - keep) <= 4 * math.sqrt(keep * (1 - keep) / MANY)
+
+
+def test_a_card_makes_the_same_numbers() -> None:
+    """Uniform ones to the bit, normal ones to two units in the last place."""
+    pytest.importorskip("numba_cuda")
+    key, n = first_key(17), 4001
+    ours, theirs = np.empty(n, np.float32), np.empty(n, np.float32)
+    with cuda_run_with(Native()):
+        random_uniform_cuda(key, theirs)
+        random_uniform(key, ours)
+        np.testing.assert_array_equal(ours, theirs)
+        random_normal_cuda(key, theirs)
+        random_normal(key, ours)
+        np.testing.assert_array_max_ulp(ours, theirs, 2)

@@ -30,6 +30,9 @@ def usable_cores() -> list[int]:
     return sorted(confined(0)) if confined else list(range(os.cpu_count() or 1))
 
 
+CLEAR = "dltutor/kernels/clear.py:clear"  # every backward pass starts with it
+
+
 class Engine:
     def __init__(self, inbox: SimpleQueue[wire.Command], send: Callable[[wire.Event], None]) -> None:
         self.inbox = inbox
@@ -117,8 +120,9 @@ class Engine:
         self.lesson = heading(command.lesson)
         self.device = command.device
         device.use(command.device)
-        self.compile([name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")])
-        self.lab = load_lab(self.lesson)  # its own kernels come with it
+        ours = [name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")]  # others come with the lab
+        self.compile([*ours, CLEAR])
+        self.lab = load_lab(self.lesson)
         self.send(wire.Ready(self.device, time.monotonic() - began))
 
     def compile(self, kernels: list[str]) -> None:

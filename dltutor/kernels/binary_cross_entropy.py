@@ -13,7 +13,7 @@ Writes   loss overwritten; dz added to.
 Keeps    z.
 Cost     an exponential and a logarithm an element forward, an exponential and a division backward.
 Source   Cox 1958, doi:10.1111/j.2517-6161.1958.tb00292.x.
-Lesson   02-logistic-regression
+Lesson   02-logistic-regression, 04-loss-functions
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Writes   p, surprise and loss overwritten; dz added to.
 Keeps    p and t.
 Cost     one exponential and 5 flops an element forward, 2 flops backward; see softmax for the passes.
 Source   Bridle 1990, doi:10.1007/978-3-642-76153-9_28.
-Lesson   06-mlp
+Lesson   04-loss-functions, 06-mlp
 """
 
 from __future__ import annotations

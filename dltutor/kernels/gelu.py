@@ -1,12 +1,11 @@
 """Gaussian error linear unit: each number times the share of standard normal numbers that are below it.
 
-    forward    y[i] = x[i] Phi(x[i]),  Phi(x) = 1/2 + erf(x / sqrt 2) / 2
-    backward   dx[i] += dy[i] (Phi(x[i]) + x[i] phi(x[i])),  phi(x) = e^(-x^2 / 2) / sqrt(2 pi)
+    gelu        forward    y[i] = x[i] Phi(x[i]),  Phi(x) = 1/2 + erf(x / sqrt 2) / 2
+                backward   dx[i] += dy[i] (Phi(x[i]) + x[i] phi(x[i])),  phi(x) = e^(-x^2 / 2) / sqrt(2 pi)
+    gelu_tanh   forward    y[i] = x[i] s(x[i]),  s = 1/2 + tanh(u) / 2,  u(x) = sqrt(2 / pi) (x + 0.044715 x^3)
+                backward   dx[i] += dy[i] (s + 2 x[i] s (1 - s) u'(x[i]))
 
-and nearly the same in another form, which the first GPTs used (gelu_tanh):
-
-    forward    y[i] = x[i] s(x[i]),  s = 1/2 + tanh(u) / 2 = sigmoid(2u),  u(x) = sqrt(2 / pi) (x + 0.044715 x^3)
-    backward   dx[i] += dy[i] (s + 2 x[i] s (1 - s) u'(x[i]))
+The second form is nearly the same (less than a thousandth apart) and was that of the first GPTs. Its s is sigmoid(2u).
 
 Shapes   x y dx dy any number of elements, flat.
 Dtypes   all float32 or all float64.

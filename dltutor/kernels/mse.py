@@ -9,7 +9,7 @@ Writes   loss overwritten; dy added to.
 Keeps    nothing.
 Cost     3 flops an element, forward and backward.
 Source   Gauss 1809, Theoria motus, section 179.
-Lesson   01-linear-regression
+Lesson   01-linear-regression, 04-loss-functions
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Writes   y overwritten; dx added to.
 Keeps    y: it is positive exactly where x is.
 Cost     one comparison an element, forward and backward.
 Source   Nair, Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines.
-Lesson   06-mlp
+Lesson   03-neurons-and-activations, 06-mlp
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Writes   y overwritten; dx added to.
 Keeps    y: the derivative needs no more.
 Cost     one exponential and one division an element forward, 4 flops backward.
 Source   Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0, eq. 2.
-Lesson   02-logistic-regression
+Lesson   02-logistic-regression, 03-neurons-and-activations
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Keeps    p.
 Cost     one exponential and 4 flops an element in four passes forward, 5 flops in two passes backward. The exponentials
          have a pass of their own over all rows: a loop over ten classes is too short to fill vector registers.
 Source   Bridle 1990, doi:10.1007/978-3-642-76153-9_28.
-Lesson   06-mlp
+Lesson   03-neurons-and-activations, 06-mlp
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Writes   y overwritten; dx, by_y added to.
 Keeps    y: the derivative needs no more.
 Cost     one exponential and one division an element forward, 4 flops backward.
 Source   LeCun, Bottou, Orr, Mueller 1998, Efficient BackProp, section 4.4.
-Lesson   06-mlp
+Lesson   03-neurons-and-activations, 06-mlp
 """
 
 from __future__ import annotations

@@ -127,6 +127,21 @@ def test_both_devices_agree_at_the_ends_of_the_numbers(name: str) -> None:
         np.testing.assert_allclose(cpu, card, 1e-6, 1e-30)
 
 
+@pytest.mark.parametrize("suffix", ["", "_cuda"])
+def test_the_backward_pass_of_tanh_has_the_derivative_that_tanh_twice_adds(suffix: str) -> None:
+    pytest.importorskip("numba_cuda", reason="the emulated card needs numba-cuda")
+    from dltutor.emulate.native import Native
+
+    y, dy, ddx, start = np.random.default_rng(1).uniform(-1, 1, (4, 300)).astype(np.float32)
+    by_y = start.copy()
+    with cuda_run_with(Native()):
+        for _twice in range(2):
+            getattr(tanh, f"tanh_twice{suffix}")(y, dy, ddx, by_y)
+    h, wide = 1e-6, y.astype(float)  # of sum (1 - y^2) dy ddx
+    slope = ((1 - (wide + h) ** 2) - (1 - (wide - h) ** 2)) / (2 * h) * dy * ddx
+    np.testing.assert_allclose(by_y, start + 2 * slope, 1e-5, 1e-6)
+
+
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "gelu_tanh", "softplus"])
 def test_what_is_far_right_passes_as_it_is(name: str) -> None:
     module, numbers = POINTWISE[name]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dltutor.errors import DltutorError
+from dltutor.kernels import launch
 from dltutor.kernels.adamw import adamw_step
 from dltutor.kernels.clip import clip_norm, clip_value
-from dltutor.kernels.launch import use_threads
 from dltutor.kernels.nesterov import nesterov_step
 from dltutor.kernels.rmsprop import rmsprop_step
 from dltutor.layers import SGD, Adam, AdamW, ClipNorm, ClipValue, Dense, Momentum, Nesterov, RMSProp, Sequential
@@ -106,13 +106,14 @@ def test_weight_decay_is_a_gradient_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("make", [SGD, Momentum, Nesterov, RMSProp, Adam, AdamW])
-def test_threads_do_not_change_a_step(make: Any) -> None:
-    """Of a network large enough to be shared among them: 90,300 parameters."""
+def test_threads_do_not_change_a_step(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a network large enough to be cut into pieces: 90,300 parameters."""
+    monkeypatch.setattr(launch, "WORTH_IT", 0)
 
     def trained(threads: int) -> np.ndarray:
         net = Sequential(Dense(300, 300), rng=np.random.default_rng(0))
         opt = make(net, weight_decay=0.1)
-        use_threads(threads)
+        launch.use_threads(threads)
         for step in range(5):
             net.gradients[:] = np.random.default_rng(step).normal(size=net.gradients.size)
             opt.step(lr=0.1)
@@ -121,7 +122,7 @@ def test_threads_do_not_change_a_step(make: Any) -> None:
     try:
         np.testing.assert_array_equal(trained(1), trained(2))
     finally:
-        use_threads(1)
+        launch.use_threads(1)
 
 
 def test_adamw_shrinks_whatever_the_gradient_is() -> None:

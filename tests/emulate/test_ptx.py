@@ -7,7 +7,7 @@ import re
 import pytest
 from cuda_kernels import BUDGETS, CAPABILITIES, KERNELS, needs_assembler, needs_compiler, record, recorded, renewing
 
-from dltutor.emulate import front
+from dltutor.emulate import cubin, front
 from dltutor.emulate.cubin import Cost, assemble, cost, missing_assembler
 from dltutor.emulate.ptx import Place, parse, split_operands
 from dltutor.errors import DltutorError
@@ -148,3 +148,32 @@ def test_every_instruction_knows_a_line_of_its_kernel() -> None:
     places = {instruction.place for instruction in parse(text).instructions}
     assert code.co_filename in {place.file for place in places}
     assert any("exp(" in place.source for place in places)
+
+
+# ---------------------------------------------------------------- what is missing
+
+
+def test_a_missing_compiler_is_said_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "missing_toolkit", lambda: "libnvvm was not found")
+    with pytest.raises(DltutorError, match=r"libnvvm was not found\n.*dltutor\[cuda\]"):
+        front.compiled(softmax_forward_cuda).ptx()
+
+
+def test_a_missing_assembler_is_said_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cubin, "linker", lambda: None)
+    monkeypatch.setattr(cubin, "missing_assembler", lambda: "no library")
+    with pytest.raises(DltutorError, match=r"no library\n.*dltutor\[cuda\]"):
+        assemble("", (9, 0))
+
+
+def test_the_simulator_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.ENABLE_CUDASIM", True)
+    with pytest.raises(DltutorError, match="NUMBA_ENABLE_CUDASIM"):
+        front.compile_function(softmax_forward_cuda.py_func, softmax_forward_cuda.signature)
+
+
+@needs_compiler
+def test_the_llvm_of_a_kernel_and_of_what_it_calls() -> None:
+    kernel, *called = front.compiled(softmax_forward_cuda).modules()
+    assert f'define void @"{front.compiled(softmax_forward_cuda).entry}' in kernel
+    assert called

@@ -43,7 +43,7 @@ from dltutor.kernels.compile import (
     pasted,
 )
 from dltutor.kernels.elementary import exp
-from dltutor.kernels.reduce import block_max, block_sum, largest
+from dltutor.kernels.reduce import block_max, block_sum, rank, with_rank
 from dltutor.kernels.stack import WIDE_REGISTERS, stack
 
 ROWS = 8  # queries, or keys, at a time; those that the mask hides from all of them are left out
@@ -210,9 +210,13 @@ def softmax_rows(
     R, T = s.shape
     numbers = stack(s, 2, ROWS)
     for r in range(R):
-        for u in range(own + r, near):
-            s[r, u] = -INFINITY
-        numbers[0, r] = largest(s[r, :near])
+        row, mine = s[r, :near], own + r
+        first = row[0]
+        top = rank(first)
+        for u in range(near):
+            row[u] = row[u] if u < mine else -INFINITY
+            top = max(top, rank(row[u]))
+        numbers[0, r] = with_rank(first, top)
     for r in range(R):
         row, top = s[r, :near], numbers[0, r]
         total = ZERO
@@ -221,11 +225,9 @@ def softmax_rows(
             total += row[u]
         numbers[1, r] = ONE / total
     for r in range(R):
-        row, share = s[r], numbers[1, r]
-        for u in range(near):
-            row[u] *= share
-        for u in range(min(own + r, near), T):
-            row[u] = 0
+        row, mine, share = s[r], own + r, numbers[1, r]
+        for u in range(T):
+            row[u] = row[u] * share if u < mine else ZERO
 
 
 @pasted

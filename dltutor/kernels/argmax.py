@@ -46,7 +46,7 @@ def beats(x: Number, top: Number) -> bool:
 
 @scalar
 def block_argmax(mine: Number, place: Number) -> Number:
-    """The least place of the largest `mine` over the block, known to all its threads."""
+    """The least place of the largest `mine`, known to the whole block."""
     numbers = cuda.shared.array(BLOCK, np.float32)
     places = cuda.shared.array(BLOCK, np.int32)
     me = cuda.threadIdx.x
@@ -69,7 +69,8 @@ def block_argmax(mine: Number, place: Number) -> Number:
 
 @part
 def place_of_largest(x: Vector) -> Whole:
-    """The place alone takes one number at a time; the largest is found for many, and so is NaN: three fast passes."""
+    """Three fast passes for one slow one: NaN and the largest number are
+    found for many numbers at once, and then the place is looked up."""
     bad = 0
     for c in range(x.size):
         bad += x[c] != x[c]

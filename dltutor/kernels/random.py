@@ -122,7 +122,7 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
 
 @scalar
 def word(i: Number, seed0: Word, seed1: Word, step0: Word, step1: Word) -> Word:
-    """Random word i of a stream, for a kernel that wants single ones: it makes four and takes one."""
+    """Random word i of a stream: makes four and takes one."""
     a, b, c, d = philox(np.uint32(i // 4), NONE, step0, step1, seed0, seed1)
     j = i % 4
     return (a if j == 0 else b) if j < 2 else (c if j == 2 else d)
@@ -130,14 +130,15 @@ def word(i: Number, seed0: Word, seed1: Word, step0: Word, step1: Word) -> Word:
 
 @scalar
 def uniform(r: Word) -> Number:
-    """From 0 up to, not including, 1; all 2^24 values are equally likely, and exact in float32."""
+    """From 0 up to, not including, 1: one of 2^24 values, all alike."""
     return np.float32(np.int32(r >> BYTE)) * OF_24_BITS
 
 
 @scalar
 def normal(r: Word, s: Word) -> Number:
     """A standard normal number from two words."""
-    # cos(2 pi v) = sin(2 pi x), x = |v - 1/2| - 1/4: from -1/4 to 1/4 the series is short. x and 1 - u are exact
+    # cos(2 pi v) = sin(2 pi x), x = |v - 1/2| - 1/4
+    # x is exact, and small enough for a short series
     x = abs(uniform(s) - HALF) - QUARTER
     q = x * x
     tail = S5 + q * (S7 + q * (S9 + q * (S11 + q * S13)))

@@ -141,7 +141,7 @@ class Timed:
 
 
 TRIALS = 3
-WORTH_IT = 0.001  # seconds: waking a thread takes up to a tenth of that
+WORTH_IT = 0.0004  # seconds: waking a thread takes up to a quarter of that
 _crew: list[ThreadPoolExecutor] = []  # one thread each, so that all of them are awake at the same time
 
 

@@ -213,9 +213,10 @@ class CudaKernel:
     Who runs it is the `Executor`: the card, or an emulation of one.
     """
 
-    def __init__(self, function: Function, threads: Threads, of: tuple[str, str]) -> None:
+    def __init__(self, function: Function, threads: Threads, of: tuple[str, str], each: int = 1) -> None:
         self.py_func = function
         self.threads = threads
+        self.each = each  # numbers along each axis of a tile that a thread makes
         self.unit, counted = of
         self.counted = argument_names(function).index(counted) if counted else 0
         self.__doc__ = function.__doc__
@@ -250,7 +251,7 @@ class CudaKernel:
     def _tiles(self, shape: tuple[int, ...]) -> tuple[Any, Threads]:
         *layers, rows, columns = shape
         x, y = self.threads
-        blocks = -(-columns // x), -(-rows // y), math.prod(layers)
+        blocks = -(-columns // (x * self.each)), -(-rows // (y * self.each)), math.prod(layers)
         return blocks if all(blocks) else 0, self.threads
 
     @cached_property
@@ -356,14 +357,20 @@ def scalar(function: Function) -> Scalar:
     return Scalar(function)
 
 
-def cuda_kernel(threads: Threads, **of: str) -> Callable[[Function], CudaKernel]:
+def cuda_kernel(threads: Threads, each: int = 1, **of: str) -> Callable[[Function], CudaKernel]:
     """Compile the function for a graphics card, when first wanted: `@cuda_kernel(threads=128, over="y")`.
 
-    At most one of over, rows_of, blocks_of, tiles_of names the argument that decides the grid. See CudaKernel.
+    At most one of over, rows_of, blocks_of, tiles_of names the argument that decides the grid. See CudaKernel. With
+    tiles_of, a thread makes `each` times `each` numbers of a tile.
     """
     unit, counted = next(iter(of.items()), ("one block", ""))
     assert unit in ("one block", "over", "rows_of", "blocks_of", "tiles_of"), unit
-    return lambda function: CudaKernel(function, threads, (unit, counted))
+    return lambda function: CudaKernel(function, threads, (unit, counted), each)
+
+
+def cuda_part(function: Function) -> Scalar:
+    """Compile `function`, which may take arrays, into the CUDA kernels that call it."""
+    return Scalar(function)
 
 
 def cuda_sequence(function: Function) -> CudaSequence:

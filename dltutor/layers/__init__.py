@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dltutor.layers.activations import GELU, LeakyReLU, LogSoftmax, Softmax, Softplus
 from dltutor.layers.generative import GaussianSample, GradientPenalty
-from dltutor.layers.images import AveragePool2d, Conv2d, ConvTranspose2d, Flatten, MaxPool2d, Reshape
+from dltutor.layers.images import AveragePool2d, Conv2d, ConvBlock, ConvTranspose2d, Flatten, MaxPool2d, Reshape
 from dltutor.layers.losses import MAE, MSE, BCEWithLogits, Huber, Loss, SoftmaxCrossEntropy, Wasserstein
 from dltutor.layers.network import Chain, Dense, Layer, ReLU, Residual, Sequential, Sigmoid, Tanh
 from dltutor.layers.normalisation import BatchNorm, LayerNorm
@@ -49,6 +49,7 @@ __all__ = [
     "ClipNorm",
     "ClipValue",
     "Conv2d",
+    "ConvBlock",
     "ConvTranspose2d",
     "Dense",
     "Dropout",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels import average_pool, conv2d, conv2d_transposed, max_pool
+from dltutor.kernels import average_pool, conv2d, conv2d_transposed, conv_block, max_pool
 from dltutor.proof.checks import Arrays, Case, named
 
 # N, (H, W), C, K, M, stride, padding. The last one, which NaN is tried on, sees no zeros: NaN times 0 is undecided.
@@ -28,6 +28,14 @@ TRANSPOSED = (
     (1, (2, 2), 17, 3, 2, 3, 0),
     (1, (3, 4), 2, 3, 2, 2, 0),
 )
+# N, (H, W), C, K, M, stride, padding, window and step of the pooling
+BLOCKS = (
+    (0, (4, 4), 2, 3, 2, 1, 1, 2, 2),
+    (1, (1, 1), 1, 1, 1, 1, 0, 1, 1),
+    (3, (4, 5), 1, 3, 3, 1, 1, 2, 2),
+    (1, (5, 5), 4, 2, 2, 1, 1, 3, 2),
+    (3, (3, 4), 5, 2, 17, 1, 0, 2, 1),
+)
 # N, (H, W), C, window, stride
 POOLS = (
     (0, (2, 2), 2, 2, 2),
@@ -46,6 +54,13 @@ def convolution(rng: np.random.Generator, shape: tuple) -> Arrays:
         "x": rng.normal(size=(n, height, width, c)), "w": rng.normal(size=(k, k, c, m)), "b": rng.normal(size=m),
         "stride": stride, "padding": padding, "patches": rng.normal(size=(2, pixels, k * k * c)),
     }  # fmt: skip
+
+
+def block(rng: np.random.Generator, shape: tuple) -> Arrays:
+    made = convolution(rng, shape[:7])
+    z = conv2d.conv2d_reference(*(made[name] for name in ("x", "w", "b", "stride", "padding")))
+    room = rng.normal(size=(2, *z.shape[1:]))
+    return made | {"window": shape[7], "step": shape[8], "z": room, "dz": room}
 
 
 def transposed(rng: np.random.Generator, shape: tuple) -> Arrays:
@@ -86,6 +101,16 @@ CASES = (
             conv2d_transposed.conv2d_transposed_backward_reference(x, w, dy, stride, padding)
         ),
         scratch=("patches",),
+    ),
+    Case(
+        "conv_block", conv_block, block, BLOCKS,
+        lambda x, w, b, stride, padding, window, step, **_: named("y", "index")(
+            conv_block.conv_block_reference(x, w, b, stride, padding, window, step)
+        ),
+        lambda x, w, b, stride, padding, window, step, index, dy, **_: named("dx", "dw", "db")(
+            conv_block.conv_block_backward_reference(x, w, b, stride, padding, window, step, index, dy)
+        ),
+        kept=("index",), scratch=("patches", "z", "dz"),
     ),
     Case(
         "max_pool", max_pool, pooled, POOLS,

@@ -18,11 +18,9 @@ DIGEST = 32  # bytes
 
 
 def folder() -> Path:
-    """Beside what Numba keeps."""
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(chosen) / "emulate"
+    """Beside what Numba keeps. The engine names that folder; without one, the data folder has it."""
     home = os.environ.get("DLTUTOR_HOME") or platformdirs.user_data_path("dltutor", appauthor=False)
-    return Path(home) / "emulate"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "numba") / "emulate"
 
 
 def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:

@@ -31,6 +31,7 @@ from dltutor.kernels.compile import CudaKernel, argument_names, source_stamp
 
 Size = tuple[int, int, int]
 ALIGNMENT = 64  # of scratch memory, in bytes
+MAKERS = ("front", "library", "machine", "native", "schedule", "translate")  # the files that make machine code
 
 
 class NativeKernel:
@@ -130,8 +131,8 @@ def key(kernel: CudaKernel) -> str:
 @cache
 def circumstances() -> bytes:
     digest = hashlib.sha256(source_stamp())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
+    for name in MAKERS:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     for part in (sys.version, machine.processor(), *map(version, ("numba", "numba-cuda", "llvmlite"))):
         digest.update(part.encode())
     return digest.digest()

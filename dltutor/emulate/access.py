@@ -167,7 +167,8 @@ class Access:
             kernel=self.layout.kernel,
             does=_("reads") if self.instruction.name == "ld" else _("writes"),
             did=_("reads") if race.what == "read" else _("writes"),
-            array=friendly(self._name_at(run, space, place)), line=other.line,
+            array=friendly(self._name_at(run, space, place)),
+            line=other.line if other.file == self.instruction.place.file else other,
         )  # fmt: skip
         if space == "shared":
             hint = _("Put cuda.syncthreads() between the two lines.")

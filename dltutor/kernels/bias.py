@@ -29,7 +29,7 @@ def bias_backward_reference(dy: Matrix) -> Vector:
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="y")
 def bias_forward(b: Vector, y: Matrix) -> None:
     N, M = y.shape
     for n in range(N):
@@ -37,7 +37,7 @@ def bias_forward(b: Vector, y: Matrix) -> None:
             y[n, m] = b[m]
 
 
-@kernel
+@kernel(rows="dy", sums="db")
 def bias_backward(dy: Matrix, db: Vector) -> None:
     N, M = dy.shape
     for n in range(N):
@@ -63,7 +63,9 @@ def bias_backward_cuda(dy: Matrix, db: Vector) -> None:
     N, M = dy.shape
     for m in range(cuda.grid(1), M, cuda.gridsize(1)):
         total = ZERO
-        for n in range(N):
+        n = 0
+        while n < N:
             # y[n, m] = b[m]
             total += dy[n, m]
+            n += 1
         db[m] += total

@@ -15,6 +15,8 @@ Lesson   01-linear-regression, 06-mlp
 
 from __future__ import annotations
 
+import numpy as np
+
 from dltutor.kernels.bias import bias_backward, bias_backward_cuda, bias_forward
 from dltutor.kernels.compile import Matrix, Vector, cuda, cuda_kernel, cuda_sequence, kernel
 from dltutor.kernels.matmul import (
@@ -23,6 +25,7 @@ from dltutor.kernels.matmul import (
     matmul_backward_a_cuda,
     matmul_backward_b_cuda,
 )
+from dltutor.kernels.tiles import EACH, SIDE, column_of, multiply_tiles, row_of
 
 
 def dense_reference(x: Matrix, w: Matrix, b: Vector) -> Matrix:
@@ -36,14 +39,13 @@ def dense_backward_reference(x: Matrix, w: Matrix, dy: Matrix) -> tuple[Matrix, 
 # ---------------------------------------------------------------- CPU
 
 
-@kernel
+@kernel(rows="x y")
 def dense_forward(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
-    """y = x w + b. ([:, ::1] is the same x: see add_product.)"""
     bias_forward(b, y)  # y = b
-    add_product(x[:, ::1], w, y)  # y += x w
+    add_product(x, w, y)  # y += x w
 
 
-@kernel
+@kernel(rows="x dy dx", sums="dw db")
 def dense_backward(
     x: Matrix, w: Matrix, dy: Matrix,
     dx: Matrix, dw: Matrix, db: Vector,
@@ -51,7 +53,7 @@ def dense_backward(
     """The forward pass, undone from its last line to its first."""
     # add_product(x, w, y): y += x w
     add_product_transposed(dy, w, dx)  # dx += dy w^T
-    add_product(x.T[:, ::1], dy, dw)  # dw += x^T dy
+    add_product(x.T, dy, dw)  # dw += x^T dy
     # bias_forward(b, y): y = b
     bias_backward(dy, db)  # db += sum of the rows of dy
 
@@ -59,17 +61,16 @@ def dense_backward(
 # ---------------------------------------------------------------- CUDA
 
 
-@cuda_kernel(threads=128, over="y")
+@cuda_kernel(threads=(SIDE, SIDE), each=EACH, tiles_of="y")
 def dense_forward_cuda(x: Matrix, w: Matrix, b: Vector, y: Matrix) -> None:
-    """One thread makes one number of y."""
-    N, M = y.shape
-    D = x.shape[1]
-    for i in range(cuda.grid(1), N * M, cuda.gridsize(1)):
-        n, m = i // M, i % M
-        total = b[m]
-        for d in range(D):
-            total += x[n, d] * w[d, m]
-        y[n, m] = total
+    """y = x w + b, in tiles: see tiles.py."""
+    total = cuda.local.array((EACH, EACH), np.float32)
+    multiply_tiles(x, 0, w, 0, w.shape[0], total)
+    for i in range(EACH):
+        for j in range(EACH):
+            n, m = row_of(i), column_of(j)
+            if n < y.shape[0] and m < y.shape[1]:
+                y[n, m] = total[i, j] + b[m]
 
 
 @cuda_sequence

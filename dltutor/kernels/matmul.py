@@ -19,6 +19,7 @@ import numpy as np
 from dltutor.kernels.compile import ZERO, Matrix, Whole, cuda, cuda_kernel, kernel, pasted
 from dltutor.kernels.shared import shared
 from dltutor.kernels.stack import WIDE_REGISTERS, stack
+from dltutor.kernels.tiles import EACH, SIDE, column_of, multiply_tiles, row_of
 
 AS_IT_IS, FLIPPED = np.int64(0), np.int64(1)
 FEW = 4
@@ -51,7 +52,7 @@ def matmul_simple(a: Matrix, b: Matrix, c: Matrix) -> None:
             c[n, m] = total
 
 
-@kernel
+@kernel(rows="a c")
 def matmul_forward(a: Matrix, b: Matrix, c: Matrix) -> None:
     """c = a b"""
     for n in range(c.shape[0]):
@@ -60,14 +61,14 @@ def matmul_forward(a: Matrix, b: Matrix, c: Matrix) -> None:
     add_product(a[:, ::1], b, c)
 
 
-@kernel
+@kernel(rows="dc da")
 def matmul_backward_a(dc: Matrix, b: Matrix, da: Matrix) -> None:
     """da += dc b^T"""
     # c = a b
     add_product_transposed(dc, b, da)
 
 
-@kernel
+@kernel(rows="a dc", sums="db")
 def matmul_backward_b(a: Matrix, dc: Matrix, db: Matrix) -> None:
     """db += a^T dc"""
     # c = a b
@@ -221,44 +222,53 @@ def add_rows(a: Matrix, b: Matrix, c: Matrix, n0: Whole, m0: Whole) -> None:
 
 
 @cuda_kernel(threads=128, over="c")
-def matmul_forward_cuda(a: Matrix, b: Matrix, c: Matrix) -> None:
-    """One thread makes one number of c.
+def matmul_simple_cuda(a: Matrix, b: Matrix, c: Matrix) -> None:
+    """The definition: one thread makes one number of c.
 
     Neighbours stand in one row of c, so they read b side by side.
     """
     N, M = c.shape
-    D = a.shape[1]
     for i in range(cuda.grid(1), N * M, cuda.gridsize(1)):
         n, m = i // M, i % M
         total = ZERO
-        for d in range(D):
+        d = 0
+        while d < a.shape[1]:
             total += a[n, d] * b[d, m]
+            d += 1
         c[n, m] = total
 
 
-@cuda_kernel(threads=128, over="da")
+@cuda_kernel(threads=(SIDE, SIDE), each=EACH, tiles_of="c")
+def matmul_forward_cuda(a: Matrix, b: Matrix, c: Matrix) -> None:
+    """c = a b, in tiles: see tiles.py."""
+    total = cuda.local.array((EACH, EACH), np.float32)
+    multiply_tiles(a, 0, b, 0, a.shape[1], total)
+    for i in range(EACH):
+        for j in range(EACH):
+            n, m = row_of(i), column_of(j)
+            if n < c.shape[0] and m < c.shape[1]:
+                c[n, m] = total[i, j]
+
+
+@cuda_kernel(threads=(SIDE, SIDE), each=EACH, tiles_of="da")
 def matmul_backward_a_cuda(dc: Matrix, b: Matrix, da: Matrix) -> None:
-    """One thread makes one number of da."""
-    N, D = da.shape
-    M = b.shape[1]
-    for i in range(cuda.grid(1), N * D, cuda.gridsize(1)):
-        n, d = i // D, i % D
-        total = ZERO
-        for m in range(M):
-            # c[n, m] += a[n, d] * b[d, m]
-            total += dc[n, m] * b[d, m]
-        da[n, d] += total
+    """da += dc b^T, where c = a b"""
+    total = cuda.local.array((EACH, EACH), np.float32)
+    multiply_tiles(dc, 0, b, 1, dc.shape[1], total)
+    for i in range(EACH):
+        for j in range(EACH):
+            n, d = row_of(i), column_of(j)
+            if n < da.shape[0] and d < da.shape[1]:
+                da[n, d] += total[i, j]
 
 
-@cuda_kernel(threads=128, over="db")
+@cuda_kernel(threads=(SIDE, SIDE), each=EACH, tiles_of="db")
 def matmul_backward_b_cuda(a: Matrix, dc: Matrix, db: Matrix) -> None:
-    """One thread makes one number of db."""
-    D, M = db.shape
-    N = a.shape[0]
-    for i in range(cuda.grid(1), D * M, cuda.gridsize(1)):
-        d, m = i // M, i % M
-        total = ZERO
-        for n in range(N):
-            # c[n, m] += a[n, d] * b[d, m]
-            total += a[n, d] * dc[n, m]
-        db[d, m] += total
+    """db += a^T dc, where c = a b"""
+    total = cuda.local.array((EACH, EACH), np.float32)
+    multiply_tiles(a, 1, dc, 0, dc.shape[0], total)
+    for i in range(EACH):
+        for j in range(EACH):
+            d, m = row_of(i), column_of(j)
+            if d < db.shape[0] and m < db.shape[1]:
+                db[d, m] += total[i, j]

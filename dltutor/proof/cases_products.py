@@ -30,7 +30,7 @@ CASES = (
     ),
     Case(
         "matmul_simple", matmul, product, PRODUCTS,
-        lambda a, b, **_: {"c": matmul.matmul_reference(a, b)}, forward="matmul_simple", with_cuda=False,
+        lambda a, b, **_: {"c": matmul.matmul_reference(a, b)}, forward="matmul_simple",
     ),
     Case(
         "bias", bias, lambda rng, s: {"b": rng.normal(size=s[1]), "n": s[0]}, ROWS,

@@ -14,6 +14,8 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
 DECLARATION = re.compile(r'^declare (?:\w+ )*?(\w+|\{[^}]*\}) @"?([\w.]+)"?\((.*?)\)[^\n]*$', re.M)
+ASSEMBLY = re.compile(r'call [^\n]* asm [^"\n]*"([^"]*)"')  # of the card
+SIZED_AT_LAUNCH = re.compile(r'^@"?([\w.$]+)"? = external global \[0 x', re.M)
 CALLED = re.compile(r'call [^@\n]*@"?([\w.]+)"?\(')
 
 OPERATIONS = {
@@ -85,8 +87,10 @@ def defined(text: str, name: str) -> str:
     missing = missing_from(text)
     definitions = {function.name: function.definition() for function in missing}
     unknown = [called for called, definition in definitions.items() if not definition]
+    unknown += ASSEMBLY.findall(text)
+    unknown += [_("shared memory sized at launch")] * bool(SIZED_AT_LAUNCH.search(text))
     if unknown:
-        message = _("{kernel} calls {names}, which the emulated card does not know")
+        message = _("{kernel} uses what the emulated card does not have: {names}")
         hint = _("Write it with what lessons use, or run it on an NVIDIA card with --device cuda.")
         raise DltutorError(message.format(kernel=name, names=", ".join(unknown)), hint)
     text = DECLARATION.sub(lambda found: found[0] if found[2].startswith("llvm.") else "", text)

@@ -16,6 +16,7 @@ from dltutor.emulate.native import Native
 from dltutor.errors import DltutorError
 from dltutor.kernels.compile import (
     ZERO,
+    CudaKernel,
     Int8Vector,
     Labels,
     Matrix,
@@ -192,14 +193,28 @@ def fused(x: Vector) -> None:
 
 
 @cuda_kernel(threads=1)
-def unknown(x: Vector) -> None:
-    cuda.nanosleep(np.uint32(10))
+def matching(x: Vector) -> None:
     x[0] = cuda.match_any_sync(WARP, np.int32(1))
 
 
-def test_an_operation_the_emulation_lacks_is_named() -> None:
-    with pytest.raises(DltutorError, match=r"unknown .*match\.any") as error:
-        unknown(np.zeros(1, np.float32))
+@cuda_kernel(threads=1)
+def sleeping(x: Vector) -> None:
+    cuda.nanosleep(np.uint32(10))
+
+
+@cuda_kernel(threads=1)
+def unsized(x: Vector) -> None:
+    shared = cuda.shared.array(0, np.float32)
+    shared[0] = x[0]
+    x[1] = shared[0]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "said"), [(matching, r"match\.any"), (sleeping, "nanosleep"), (unsized, "sized at launch")]
+)
+def test_what_the_emulation_lacks_is_named(kernel: CudaKernel, said: str) -> None:
+    with pytest.raises(DltutorError, match=f"{kernel.__name__} .*{said}") as error:
+        kernel(np.zeros(2, np.float32))
     assert "--device cuda" in error.value.hint
 
 
@@ -277,7 +292,7 @@ def test_what_was_kept_of_an_older_source_goes(tmp_path: Path, monkeypatch: pyte
 
 def test_the_key_changes_with_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     before = native.key(fused)
-    assert native.key(unknown) == before, "the same file, the same signature"
+    assert native.key(sleeping) == before, "the same file, the same signature"
     assert native.key(exchanges) != before
     monkeypatch.setattr(native, "circumstances", lambda: b"another compiler")
     assert native.key(fused) != before

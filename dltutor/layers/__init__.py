@@ -20,6 +20,7 @@ the `forward` it belongs to, and raises DltutorError where another forward pass 
 from __future__ import annotations
 
 from dltutor.layers.activations import GELU, LeakyReLU, LogSoftmax, Softmax, Softplus
+from dltutor.layers.attention import MultiHeadAttention, Positions, TransformerBlock
 from dltutor.layers.generative import GaussianSample, GradientPenalty
 from dltutor.layers.images import AveragePool2d, Conv2d, ConvBlock, ConvTranspose2d, Flatten, MaxPool2d, Reshape
 from dltutor.layers.losses import MAE, MSE, BCEWithLogits, Huber, Loss, SoftmaxCrossEntropy, Wasserstein
@@ -65,9 +66,11 @@ __all__ = [
     "LogSoftmax",
     "Loss",
     "MaxPool2d",
+    "MultiHeadAttention",
     "Momentum",
     "Nesterov",
     "Optimiser",
+    "Positions",
     "RMSProp",
     "ReLU",
     "Recurrent",
@@ -80,6 +83,7 @@ __all__ = [
     "Softplus",
     "Tanh",
     "Tape",
+    "TransformerBlock",
     "Value",
     "Wasserstein",
 ]

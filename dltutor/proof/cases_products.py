@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels import bias, dense, matmul
+from dltutor.kernels import bias, dense, fused_dense, matmul, matmul_batched
 from dltutor.proof.checks import Arrays, Case, named
 
 ROWS = ((0, 3), (1, 1), (4, 2), (7, 10), (33, 5))
@@ -19,6 +19,50 @@ def product(rng: np.random.Generator, shape: tuple[int, int, int]) -> Arrays:
 def layer(rng: np.random.Generator, shape: tuple[int, int, int]) -> Arrays:
     n, d, m = shape
     return {"x": rng.normal(size=(n, d)), "w": rng.normal(size=(d, m)), "b": rng.normal(size=m)}
+
+
+def activated(rng: np.random.Generator, shape: tuple[int, int, int]) -> Arrays:
+    """A layer none of whose sums is near 0, where ReLU has a corner; and room for the gradient by them."""
+    made = layer(rng, shape)
+    z = made["x"] @ made["w"] + made["b"]
+    while np.abs(z).min(initial=1) < 0.01:
+        made["b"] = rng.normal(size=shape[2])
+        z = made["x"] @ made["w"] + made["b"]
+    return made | {"dz": np.zeros_like(z)}
+
+
+def batch(rng: np.random.Generator, shape: tuple[int, int, int, int], turn_a: bool, turn_b: bool) -> Arrays:
+    z, n, d, m = shape
+    return {
+        "a": rng.normal(size=(z, d, n) if turn_a else (z, n, d)),
+        "b": rng.normal(size=(z, m, d) if turn_b else (z, d, m)),
+    }
+
+
+BATCHES = ((0, 2, 3, 4), (1, 1, 1, 1), (2, 3, 4, 5), (3, 5, 7, 2), (2, 4, 3, 1), (1, 13, 17, 11), (2, 9, 2, 18))
+
+
+def batched(form: str) -> Case:
+    """The product of matrices as they are (n) or transposed (t)."""
+    forward = getattr(matmul_batched, f"matmul_{form}_reference")
+    backward = getattr(matmul_batched, f"matmul_{form}_backward_reference")
+    return Case(
+        f"matmul_{form}", matmul_batched, lambda rng, s: batch(rng, s, form[0] == "t", form[1] == "t"), BATCHES,
+        lambda a, b, **_: {"c": forward(a, b)},
+        lambda a, b, dc, **_: named("da", "db")(backward(a, b, dc)),
+    )  # fmt: skip
+
+
+def fused(name: str) -> Case:
+    """A dense layer with an activation that keeps y."""
+    forward = getattr(fused_dense, f"dense_{name}_reference")
+    backward = getattr(fused_dense, f"dense_{name}_backward_reference")
+    return Case(
+        f"dense_{name}", fused_dense, activated, PRODUCTS,
+        lambda x, w, b, **_: {"y": forward(x, w, b)},
+        lambda x, w, y, dy, **_: named("dx", "dw", "db")(backward(x, w, y, dy)),
+        scratch=("dz",),
+    )  # fmt: skip
 
 
 CASES = (
@@ -41,5 +85,23 @@ CASES = (
         "dense", dense, layer, PRODUCTS,
         lambda x, w, b, **_: {"y": dense.dense_reference(x, w, b)},
         lambda x, w, dy, **_: named("dx", "dw", "db")(dense.dense_backward_reference(x, w, dy)),
+    ),
+    *map(batched, ("nn", "nt", "tn", "tt")),
+    *map(fused, ("sigmoid", "tanh", "relu")),
+    Case(
+        "dense_leaky_relu", fused_dense, lambda rng, s: activated(rng, s) | {"slope": 0.25}, PRODUCTS,
+        lambda x, w, b, slope, **_: {"y": fused_dense.dense_leaky_relu_reference(x, w, b, slope)},
+        lambda x, w, y, slope, dy, **_: named("dx", "dw", "db")(
+            fused_dense.dense_leaky_relu_backward_reference(x, w, y, slope, dy)
+        ),
+        scratch=("dz",),
+    ),
+    Case(
+        "dense_gelu", fused_dense, activated, PRODUCTS,
+        lambda x, w, b, **_: named("z", "y")(fused_dense.dense_gelu_reference(x, w, b)),
+        lambda x, w, z, dy, **_: named("dx", "dw", "db")(
+            fused_dense.dense_gelu_backward_reference(x, w, z, dy)
+        ),
+        kept=("z",), scratch=("dz",),
     ),
 )  # fmt: skip

@@ -20,7 +20,7 @@ the `forward` it belongs to, and raises DltutorError where another forward pass 
 from __future__ import annotations
 
 from dltutor.layers.activations import GELU, LeakyReLU, LogSoftmax, Softmax, Softplus
-from dltutor.layers.attention import MultiHeadAttention, Positions, TransformerBlock
+from dltutor.layers.attention import MultiHeadAttention, Positions, TransformerBlock, gpt, sample
 from dltutor.layers.generative import GaussianSample, GradientPenalty
 from dltutor.layers.images import AveragePool2d, Conv2d, ConvBlock, ConvTranspose2d, Flatten, MaxPool2d, Reshape
 from dltutor.layers.losses import MAE, MSE, BCEWithLogits, Huber, Loss, SoftmaxCrossEntropy, Wasserstein
@@ -66,8 +66,8 @@ __all__ = [
     "LogSoftmax",
     "Loss",
     "MaxPool2d",
-    "MultiHeadAttention",
     "Momentum",
+    "MultiHeadAttention",
     "Nesterov",
     "Optimiser",
     "Positions",
@@ -86,4 +86,6 @@ __all__ = [
     "TransformerBlock",
     "Value",
     "Wasserstein",
+    "gpt",
+    "sample",
 ]

@@ -53,6 +53,10 @@ class Card:
         self.launched.clear()
         self.replayed.clear()
 
+    def told(self) -> dict[str, list[Any]]:
+        """What has been launched since it was last forgotten."""
+        return {"launched": list(self.launched), "replayed": list(self.replayed)}
+
     @property
     def allocations(self) -> int:
         return ctypes.c_int64.in_dll(self._driver, "allocations").value

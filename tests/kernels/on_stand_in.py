@@ -10,6 +10,7 @@ import json
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,30 @@ def main() -> None:
     card.forget()
     before = card.allocations
     result["cuda"].append(step())
-    result |= {"launched": card.launched, "replayed": card.replayed, "allocated": card.allocations - before}
+    result |= card.told() | {"allocated": card.allocations - before}
+    result["changed"] = change_a_number(card)
     json.dump(result, sys.stdout)
+
+
+def change_a_number(card: Card) -> dict[str, Any]:
+    """Five kernels, the one in the middle with a number that changes once: what is launched before and after."""
+    relu, sgd = (device.op(name) for name in ("relu_forward", "sgd_step"))
+    x, y, p = (device.array(np.ones(3, np.float32)) for _ in range(3))
+    graph = device.graph()
+    graph.add(relu, x, y)
+    graph.add(relu, y, x)
+    step = graph.add(sgd, p, x, 1.0)
+    graph.add(relu, p, y)
+    graph.add(relu, y, y)
+    told: dict[str, Any] = {}
+    for when in ("first", "before", "after"):
+        card.forget()
+        if when == "after":
+            step.set("lr", 0.5)
+            device.copy(x, np.ones(3, np.float32))
+        graph.replay()
+        told[when] = card.told()
+    return told | {"p": device.host(p).tolist()}
 
 
 def cuda_kernels() -> list[CudaKernel]:

@@ -166,6 +166,15 @@ def test_a_step_allocates_nothing_on_the_card(trained: dict[str, Any]) -> None:
     assert trained["allocated"] == 0
 
 
+def test_a_kernel_whose_number_changes_is_taken_out_of_its_graph(trained: dict[str, Any]) -> None:
+    told = trained["changed"]
+    relu, sgd = "relu_forward_cuda", "sgd_step_cuda"
+    assert told["first"] == {"launched": [relu, relu, sgd, relu, relu], "replayed": []}
+    assert told["before"] == {"launched": [], "replayed": [[relu, relu, sgd, relu, relu]]}
+    assert told["after"] == {"launched": [sgd], "replayed": [[relu, relu], [relu, relu]]}
+    assert told["p"] == [-0.5] * 3, "1 - 1 * 1, then, the gradient being spent, - 0, then - 0.5 * 1"
+
+
 def test_where_the_driver_cannot_record_kernels_are_launched_one_by_one(stand_in: Run) -> None:
     told = stand_in("refuse")
     np.testing.assert_allclose(told["cuda"], told["cpu"], 1e-5)

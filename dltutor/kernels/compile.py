@@ -96,8 +96,8 @@ class Kernel:
         self.__name__ = function.__name__
         self.__module__ = function.__module__
 
-    def __call__(self, *arguments: Any) -> None:
-        self.dispatcher(*arguments)
+    def __call__(self, *arguments: Any) -> Any:
+        return self.dispatcher(*arguments)
 
     def __repr__(self) -> str:
         return f"<kernel {self.__name__}>"

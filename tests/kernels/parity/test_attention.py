@@ -51,7 +51,9 @@ def test_multi_head_attention(causal: bool) -> None:
     their_y.backward(torch.from_numpy(dy))
     np.testing.assert_allclose(net.forward(x), their_y.detach().numpy(), 1e-5, 1e-6)
     np.testing.assert_allclose(layer.maps(x.shape), maps.detach().numpy(), 1e-5, 1e-6)
-    np.testing.assert_allclose(net.backward(dy), their_x.grad.numpy(), 1e-4, 1e-5)
+    dx = net.backward(dy)
+    assert dx is not None
+    np.testing.assert_allclose(dx, their_x.grad.numpy(), 1e-4, 1e-5)
     compare_gradients(net, theirs)
 
 

@@ -16,6 +16,7 @@ Array = Any
 SECTOR = 32  # bytes: the least that comes from global memory
 BANKS = 32  # of shared memory: it serves one word of 4 bytes from each at a time
 WORD = 4
+ALIGNMENT = 256  # where arrays start, as CUDA allocates them: so sectors and banks come out as on a card
 
 GLOBAL_SHIFT, SHARED_SHIFT, LOCAL_SHIFT = 40, 24, 24  # how far apart arrays stand: 2^shift bytes
 # where the other memories appear in addresses that tell the memory themselves
@@ -43,7 +44,7 @@ class Space:
         self.pieces = tuple(pieces)
         self.shift = shift
         sizes = np.array([piece.size for piece in pieces], np.int64)
-        rounded = -(-sizes // 16) * 16
+        rounded = -(-sizes // ALIGNMENT) * ALIGNMENT
         self.starts = np.r_[np.cumsum(rounded) - rounded, 0, 0].astype(np.int64)
         self.limits = np.r_[sizes, 0, 0].astype(np.int64)  # [-1] and [len(pieces)] are no pieces: size 0
         self.stride = int(rounded.sum())

@@ -94,7 +94,7 @@ TRAFFIC: dict[str, Any] = {
     "cross_entropy": (64, 32),
     "layer_norm": (16, 256),
     "batch_norm": (64, 64),
-    "conv2d": (2, (8, 8), 4, 3, 32, 1, 1),
+    "conv2d": (1, (8, 8), 2, 3, 16, 1, 1),
     "max_pool": (2, (8, 8), 32, 2, 2),
     "attention": (2, 32, 2, 16, 1),
     "embedding": (64, 10, 32),

@@ -44,6 +44,7 @@ from dltutor.kernels.compile import (
 )
 from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import block_max, block_sum, rank, with_rank
+from dltutor.kernels.shared import shared
 from dltutor.kernels.stack import WIDE_REGISTERS, stack
 
 ROWS = 8  # queries, or keys, at a time; those that the mask hides from all of them are left out
@@ -198,7 +199,7 @@ def back_to_keys(
         product(a, dy, t, ADD, rows, 2 * D + first, d)  # dv += p^T dy
 
 
-@part
+@shared
 def softmax_rows(
     s: Matrix, scale: Number, own: Whole, near: Whole
 ) -> None:  # fmt: skip
@@ -249,7 +250,7 @@ def softmax_rows_back(
             drow[u] = scale * (row[u] * (drow[u] - mean))
 
 
-@part
+@shared
 def product(
     a: Matrix, b: Tensor3, start: Whole, add: Whole,
     c: Matrix, first: Whole, width: Whole,
@@ -317,7 +318,7 @@ def panels(room: Vector, rows: Whole, columns: Whole) -> tuple[Tensor3, Vector]:
     return room[:size].reshape(count, rows, COLUMNS), room[size:]
 
 
-@part
+@shared
 def copy_columns(
     x: Matrix, first: Whole, width: Whole, out: Tensor3
 ) -> None:  # fmt: skip

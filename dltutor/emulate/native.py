@@ -13,7 +13,6 @@ Shared memory is one place for all launches of a kernel: no two of them may run 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import importlib.metadata
 import math
 import re
@@ -25,13 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from dltutor.emulate import kept, machine
 from dltutor.emulate.arguments import flatten, require_matching
+from dltutor.kernels import kept, machine
 from dltutor.kernels.compile import CudaKernel, argument_names, source_stamp
 
 Size = tuple[int, int, int]
 ALIGNMENT = 64  # of scratch memory, in bytes
-MAKERS = ("front", "library", "machine", "native", "schedule", "translate")  # the files that make machine code
+MAKERS = ("front", "library", "schedule", "translate")  # of the machine code
 
 
 class NativeKernel:
@@ -121,21 +120,13 @@ def build(kernel: CudaKernel) -> bytes:
 
 def key(kernel: CudaKernel) -> str:
     """What the machine code was made from and with: sources, compilers, processor."""
-    digest = hashlib.sha256(circumstances())
-    digest.update(kernel.signature.encode())
-    own_file = Path(kernel.py_func.__code__.co_filename)
-    digest.update(own_file.read_bytes() if own_file.is_file() else kernel.py_func.__code__.co_code)
-    return digest.hexdigest()[:16]
+    return kept.key(circumstances(), kernel.signature, kept.source(kernel.py_func))
 
 
 @cache
-def circumstances() -> bytes:
-    digest = hashlib.sha256(source_stamp())
-    for name in MAKERS:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    for part in (sys.version, machine.processor(), *map(version, ("numba", "numba-cuda", "llvmlite"))):
-        digest.update(part.encode())
-    return digest.digest()
+def circumstances() -> str:
+    makers = (Path(__file__).with_name(f"{name}.py").read_bytes() for name in MAKERS)
+    return kept.key(source_stamp(), *makers, sys.version, machine.processor(), version("numba-cuda"))
 
 
 def version(package: str) -> str:

@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dltutor.emulate import library, machine
+from dltutor.emulate import library
+from dltutor.kernels import machine
 
 # ---------------------------------------------------------------- what `thread` is called with
 

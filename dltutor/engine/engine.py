@@ -19,8 +19,8 @@ from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
-from dltutor.kernels.compile import every_kernel, prepare
-from dltutor.kernels.launch import use_threads
+from dltutor.kernels.compile import every_kernel, prepare, resolve
+from dltutor.kernels.launch import replayer, use_threads
 from dltutor.lesson import Heading, load_front_matter
 
 
@@ -83,7 +83,7 @@ class Engine:
     def obey(self, command: wire.Command) -> None:
         match command:
             case wire.Prepare():
-                prepare()
+                self.prepare()
             case wire.Warm(name):
                 self.warm(name)
             case wire.Open():
@@ -106,6 +106,14 @@ class Engine:
                 self.credit, self.draw = self.credit + frames, pictures
             case wire.Stop() if self.run:
                 self.finish(self.run, "stopped")
+
+    def prepare(self) -> None:
+        """Load what every lab needs; Numba only where nothing has been compiled yet."""
+        import dltutor.layers  # noqa: F401
+
+        replayer()
+        if not resolve(CLEAR).is_kept:
+            prepare()
 
     def warm(self, name: str) -> None:
         """Compile everything there is, in the order of the files."""

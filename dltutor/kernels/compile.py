@@ -28,6 +28,7 @@ import importlib
 import importlib.util
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -40,7 +41,7 @@ from numpy.typing import NDArray
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.kernels.cache import CompiledFiles
+from dltutor.kernels import machine_code
 
 Vector = NDArray[Any]
 Matrix = NDArray[Any]
@@ -97,47 +98,58 @@ class Kernel:
         self.__module__ = function.__module__
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.dispatcher(*arguments)
+        """Arguments of other types than declared, float64 for instance, are compiled for at once."""
+        if self.part or not fitting(self, arguments):
+            return self.callable(*arguments)
+        from dltutor.kernels.launch import Launch
+
+        return Launch(self, arguments).run()
 
     def __repr__(self) -> str:
         return f"<kernel {self.__name__}>"
-
-    @property
-    def file(self) -> str:
-        return self.py_func.__code__.co_filename
 
     @property
     def signature(self) -> str:
         return signature(self.py_func)
 
     @cached_property
+    def address(self) -> int:
+        """Where the machine code for the declared types stands: just compiled, or read from a file."""
+        return machine_code.address(self, self.full_name, lambda: numba_types(self.signature))
+
+    @property
+    def full_name(self) -> str:
+        return f"{Path(self.py_func.__code__.co_filename).stem}.{self.__name__}"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it was compiled before, as it is now."""
+        return machine_code.is_kept(self, self.full_name)
+
+    def warm(self) -> None:
+        """Compile for the declared types, or load what was compiled."""
+        assert self.address
+
+    @cached_property
     def dispatcher(self) -> Any:
-        """Numba's own object for this function: what to call where a microsecond counts."""
-        numba = numba_without_scipy()
+        """Numba's own object for this function; Python cannot call what it compiles."""
+        return self._dispatcher(no_cpython_wrapper=True)
+
+    @cached_property
+    def callable(self) -> Any:
+        """The same, for Python to call with arguments of any types."""
+        return self._dispatcher()
+
+    def _dispatcher(self, **options: Any) -> Any:
         register_scalars(self.py_func)
-        options: dict[str, Any] = {
+        options |= {
             "nogil": True,
             "error_model": "numpy",  # division by zero gives infinity or NaN, as in NumPy
             "fastmath": REORDER,
             "_nrt": False,  # a kernel allocates nothing; so Numba can leave out the counting of references
             "no_cfunc_wrapper": True,  # nobody calls it from C
-            "no_cpython_wrapper": self.part,
         }
-        try:
-            built = numba.njit(self.py_func, cache=True, **options)
-        except RuntimeError:  # no folder to write to: compile for this process only
-            return numba.njit(self.py_func, **options)
-        files = built._cache
-        files._cache_file = CompiledFiles(files.cache_path, f"{Path(self.file).stem}.{self.__name__}", source_stamp())
-        return built
-
-    def warm(self) -> None:
-        """Compile the declared signature, or load it from the cache."""
-        try:
-            self.dispatcher.compile(self.signature)
-        except OSError:  # the disk is full: compiled and usable, just not kept
-            if not self.dispatcher.signatures:
-                raise
+        return numba_without_scipy().njit(self.py_func, **options)
 
     @property
     def _numba_type_(self) -> Any:
@@ -280,7 +292,7 @@ class CudaSequence:
 
     def warm(self) -> None:
         for value in used_globals(self.py_func).values():
-            if isinstance(value, CudaKernel):
+            if isinstance(value, CudaKernel | CudaSequence):
                 value.warm()
 
 
@@ -422,6 +434,30 @@ def signature(function: Function) -> str:
     return f"void({', '.join(kinds)})"
 
 
+def declared(kernel: Kernel | CudaKernel) -> list[tuple[str, int]]:
+    """The dtype of each argument and its number of axes, 0 for a number."""
+    found = re.findall(r"(\w+)(?:\[([^]]*)\])?", kernel.signature.removeprefix("void"))
+    return [(dtype, axes.count(",") + 1 if axes else 0) for dtype, axes in found]
+
+
+def fitting(kernel: Kernel, arguments: tuple[Any, ...]) -> bool:
+    """Whether the arguments are of the declared types; numbers are converted."""
+    return all(
+        isinstance(value, np.ndarray) and (value.dtype.name, value.ndim) == (dtype, axes) and value.flags.c_contiguous
+        if axes
+        else not isinstance(value, np.ndarray)
+        for value, (dtype, axes) in zip(arguments, declared(kernel), strict=True)
+    )
+
+
+def numba_types(signature: str) -> tuple[Any, ...]:
+    """The types of the arguments, as Numba knows them."""
+    numba_without_scipy()
+    from numba.core import sigutils
+
+    return sigutils.normalize_signature(signature)[0]
+
+
 def register_scalars(function: Function) -> None:
     for value in used_globals(function).values():
         if isinstance(value, Scalar):
@@ -457,7 +493,7 @@ def source_stamp() -> bytes:
 
 
 def prepare() -> None:
-    """Load Numba and what it knows of Python and NumPy, as the first kernel would."""
+    """Load Numba and what it knows of Python and NumPy, as the first kernel that is compiled would."""
     numba_without_scipy()
     from numba.core.registry import cpu_target
 

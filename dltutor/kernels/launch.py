@@ -23,13 +23,15 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.kernels.compile import ZERO, Kernel, Vector, argument_names, kernel
+from dltutor.kernels import machine
+from dltutor.kernels.compile import ZERO, Kernel, Vector, argument_names, declared, kernel
 
 
 class Launch:
@@ -39,7 +41,7 @@ class Launch:
         self.kernel = kernel
         self.pieces: list[Launch] = []  # that take its place, where several threads share the work
         self.arguments = arguments  # the words point into them: they must not go away
-        self.function, self.form = native(kernel)
+        self.function, self.form = kernel.address, form(kernel)
         self.places = dict(zip(argument_names(kernel.py_func), _starts(arguments), strict=True))
         self.words = np.array([word for argument in arguments for word in _words(argument)], np.int64)
         assert self.words.size == len(self.form), f"{kernel} cannot take {arguments}"
@@ -47,6 +49,13 @@ class Launch:
         for name, argument in zip(self.places, arguments, strict=True):
             if not isinstance(argument, np.ndarray):
                 self.set(name, argument)
+
+    def run(self) -> None:
+        """Call it once, here and now. A graph does so for less."""
+        place = addresses([self.form])[self.form]
+        call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_int64)(place)
+        if call(self.function, self.words.ctypes.data):
+            raise RuntimeError(f"{self.kernel} raised an error")
 
     def set(self, name: str, number: float) -> None:
         """Give the number argument `name` another value."""
@@ -175,7 +184,7 @@ def cut(launch: Launch) -> list[Launch]:
     if numbers < max(NUMBERS_AT_LEAST, GAIN * summed):
         return []
     ends = [len(rows[0]) * piece // PIECES for piece in range(PIECES + 1)]
-    launch.pieces = [_piece(kernel, given, slice(*place)) for place in zip(ends, ends[1:], strict=False)]
+    launch.pieces = [_piece(kernel, given, slice(*place)) for place in pairwise(ends)]
     return launch.pieces
 
 
@@ -207,29 +216,14 @@ def collect(total: Vector, part: Vector) -> None:
 # ---------------------------------------------------------------- the words that machine code wants
 
 
-def native(kernel: Kernel) -> tuple[int, str]:
-    """The address of a kernel's machine code and the form of its arguments: a letter for each word it takes.
+def form(kernel: Kernel) -> str:
+    """The form of a kernel's arguments: a letter for each word that its machine code takes.
 
     p is an address, i a 64-bit integer, f a float32. Numba passes an array as two addresses that only matter where
     memory is counted, the number of elements, their size, the address of the first, then the shape and the strides.
     """
-    kernel.warm()
-    compiled = kernel.dispatcher.overloads[tuple(_types(kernel))]
-    form = "".join(_letters(kind) for kind in compiled.signature.args)
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name), form
-
-
-def _types(kernel: Kernel) -> Iterable[Any]:
-    from numba.core import sigutils
-
-    arguments, _nothing = sigutils.normalize_signature(kernel.signature)
-    return arguments
-
-
-def _letters(kind: Any) -> str:
-    if hasattr(kind, "ndim"):
-        return "ppiip" + "ii" * kind.ndim
-    return {"float32": "f", "int64": "i"}[str(kind)]
+    letters = {"float32": "f", "int64": "i"}
+    return "".join("ppiip" + "ii" * axes if axes else letters[dtype] for dtype, axes in declared(kernel))
 
 
 def _words(argument: Any) -> tuple[int, ...]:
@@ -249,7 +243,6 @@ def _starts(arguments: tuple[Any, ...]) -> list[int]:
 
 
 KINDS = {"p": "ptr", "i": "i64", "f": "float"}
-_engines: list[Any] = []  # own the machine code made here
 _addresses: dict[str, int] = {}  # of the trampoline for each form
 
 # One thread's share of a table. Threads meet after each stage: each adds 1 to %arrived and waits for the others' ones.
@@ -321,14 +314,14 @@ done:
 @cache
 def replayer() -> Any:
     """replay(thread, threads, count, steps, arrived): 0, or 1 where a kernel raised an error."""
-    return ctypes.CFUNCTYPE(*[ctypes.c_int64] * 6)(_compile(REPLAY).get_function_address("replay"))
+    return ctypes.CFUNCTYPE(*[ctypes.c_int64] * 6)(machine.assemble(REPLAY).get_function_address("replay"))
 
 
 def addresses(forms: Iterable[str]) -> dict[str, int]:
     """Where the trampoline for each form stands; those not yet there are compiled together."""
     missing = sorted(set(forms) - set(_addresses))
     if missing:
-        engine = _compile("".join(map(_trampoline, missing)))
+        engine = machine.assemble("".join(map(_trampoline, missing)))
         _addresses.update((form, engine.get_function_address(_symbol(form))) for form in missing)
     return _addresses
 
@@ -349,15 +342,3 @@ def _trampoline(form: str) -> str:
         "  %result = alloca ptr\n  %error = alloca ptr\n"
         f"{''.join(loads)}  %status = call i32 %function({', '.join(arguments)})\n  ret i32 %status\n}}\n"
     )
-
-
-def _compile(text: str) -> Any:
-    from llvmlite import binding
-
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    machine = binding.Target.from_default_triple().create_target_machine(opt=1, jit=True)
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(text), machine)
-    engine.finalize_object()
-    _engines.append(engine)
-    return engine

@@ -7,18 +7,20 @@ Its machine code stands by itself, and the kernels contain a call to a name such
 
 that is, the file, the function, and what it was compiled for: float32 arrays of 2 axes, the first one a view, and a
 whole number. LLVM finds the address of such a name when it loads a kernel, and ends the process where there is none. So
-`provide` has to come first: when a kernel that calls one is compiled, and when its file is read (see cache.py).
+`provide` has to come first: when a kernel that calls one is compiled, and when its file is read (see machine_code.py).
 """
 
 from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from dltutor.kernels import machine, machine_code
 from dltutor.kernels.compile import Function, Kernel
 
 NAMES = re.compile(rb"dltutor\$([\w.$]+?)\$\$")  # in machine code, where nothing need be between two names
@@ -33,17 +35,16 @@ class Shared(Kernel):
 
     def provide(self, kinds: tuple[Any, ...]) -> str:
         """Its name for arguments of these types. From here on LLVM knows it."""
-        from llvmlite import binding
-
         file = self.__module__.rpartition(".")[2]
         name = "$".join(["dltutor", f"{file}.{self.__name__}", *map(_spelled, kinds), "$"])
-        if name not in self._provided:
-            self.dispatcher.compile(kinds)
-            compiled = self.dispatcher.overloads[kinds]
-            address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-            binding.add_symbol(name, address)
-            self._provided.add(name)
+        self.provide_named(name, lambda: kinds)
         return name
+
+    def provide_named(self, name: str, kinds: Callable[[], tuple[Any, ...]]) -> None:
+        if name not in self._provided:
+            place = machine_code.address(self, name.strip("$").replace("$", "-"), kinds)
+            machine.llvm().add_symbol(name, place)
+            self._provided.add(name)
 
     @cached_property
     def _numba_type_(self) -> Any:
@@ -89,7 +90,7 @@ def provide_all(machine_code: bytes) -> None:
         where, *kinds = name.decode().split("$")
         file, _dot, function = where.partition(".")
         part = getattr(importlib.import_module(f"dltutor.kernels.{file}"), function)
-        part.provide(tuple(map(_meant, kinds)))
+        part.provide_named(f"dltutor${name.decode()}$$", lambda kinds=kinds: tuple(map(_meant, kinds)))
 
 
 def _spelled(kind: Any) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dltutor.emulate import kept, native
+from dltutor.emulate import native
+from dltutor.kernels import kept
 from dltutor.emulate.native import Native
 from dltutor.errors import DltutorError
 from dltutor.kernels.compile import (

@@ -42,7 +42,7 @@ def test_warm_compiles_the_declared_types_and_nothing_else() -> None:
     kernel.warm()
     from numba import float32
 
-    assert (float32[::1], float32[::1], float32) in kernel.dispatcher.signatures
+    assert kernel.dispatcher.signatures in ([], [(float32[::1], float32[::1], float32)])  # none where it was kept
 
 
 def test_every_kernel_declares_its_types() -> None:
@@ -80,76 +80,68 @@ def test_an_unknown_device_is_said_with_those_there_are() -> None:
         device.use("tpu")
 
 
-def test_a_second_process_loads_what_the_first_compiled(tmp_path: Path) -> None:
+def test_a_second_process_loads_what_the_first_compiled_and_does_without_numba(tmp_path: Path) -> None:
+    """dense_forward's parts stand in other files; softmax_forward calls a function of Numba's own."""
     program = """
-from dltutor.kernels.sgd import sgd_step
-sgd_step.warm()
-print(sum(sgd_step.dispatcher.stats.cache_hits.values()))
+import sys
+import numpy as np
+from dltutor.kernels import compile
+compile.source_stamp = lambda: b"the same"
+from dltutor.kernels.dense import dense_forward
+from dltutor.kernels.softmax import softmax_forward
+x, w, b, y = (np.ones(shape, np.float32) for shape in ((40, 30), (30, 70), (70,), (40, 70)))
+dense_forward(x, w, b, y)
+softmax_forward(y, y)
+print((y == np.float32(1 / 70)).all(), "numba" in sys.modules)
 """
-    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0"
-    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "1"
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "True True"
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "True False"
 
 
 def test_a_change_in_any_kernel_s_source_compiles_again(tmp_path: Path) -> None:
     """Numba alone would notice a change in the kernel's own file only, and dense.py's kernels stand in three."""
     program = """
 import sys
-import textwrap
 from dltutor.kernels import compile
-compile.source_stamp = lambda: sys.argv[1].encode() if len(sys.argv) > 1 else b"%s"
+compile.source_stamp = lambda: b"%s"
 from dltutor.kernels.bias import bias_backward
 bias_backward.warm()
-print(sum(bias_backward.dispatcher.stats.cache_hits.values()))
+print("numba" in sys.modules)
 """
-    assert python(program % "first", NUMBA_CACHE_DIR=str(tmp_path)) == "0"
-    assert python(program % "first", NUMBA_CACHE_DIR=str(tmp_path)) == "1"
-    assert python(program % "second", NUMBA_CACHE_DIR=str(tmp_path)) == "0"
+    assert python(program % "first", NUMBA_CACHE_DIR=str(tmp_path)) == "True"
+    assert python(program % "first", NUMBA_CACHE_DIR=str(tmp_path)) == "False"
+    assert python(program % "second", NUMBA_CACHE_DIR=str(tmp_path)) == "True"
+    assert len(list(tmp_path.iterdir())) == 1  # the first one's file is gone
 
 
 @pytest.mark.parametrize("harm", ["emptied", "cut short", "a flipped bit", "not a file"])
 def test_a_broken_file_is_compiled_again_and_mended(tmp_path: Path, harm: str) -> None:
     program = """
+import sys
 import numpy as np
 from dltutor.kernels import compile
 compile.source_stamp = lambda: b"the same"
 from dltutor.kernels.sgd import sgd_step
-sgd_step.warm()
 p = np.ones(3, np.float32)
 sgd_step(p, np.ones(3, np.float32), np.float32(1))
-print(p.sum(), sum(sgd_step.dispatcher.stats.cache_hits.values()))
+print(p.sum(), "numba" in sys.modules)
 """
-    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0.0 0"
-    (file,) = tmp_path.glob("*/*.nbc")
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0.0 True"
+    (file,) = tmp_path.iterdir()
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes({"emptied": b"", "cut short": data[:1000], "a flipped bit": data, "not a file": b""}[harm])
     if harm == "not a file":
         file.unlink()
         file.mkdir()
-    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0.0 0"
-    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == ("0.0 0" if harm == "not a file" else "0.0 1")
-
-
-def test_files_of_older_sources_are_removed(tmp_path: Path) -> None:
-    program = """
-import sys
-from dltutor.kernels import compile
-compile.source_stamp = lambda: b"%s"
-from dltutor.kernels.sgd import sgd_step
-sgd_step.warm()
-"""
-    for sources in ("first", "second"):
-        python(program % sources, NUMBA_CACHE_DIR=str(tmp_path))
-        assert len(list(tmp_path.glob("*/*"))) == 1
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "0.0 True"
+    assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == f"0.0 {harm == 'not a file'}"
 
 
 def test_kernels_work_where_nothing_can_be_kept(tmp_path: Path) -> None:
     """No folder can be made inside a file, whoever asks."""
     (tmp_path / "file").write_text("")
     program = """
-import numba.core.caching as caching
-for name in ("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator"):
-    getattr(caching, name).from_function = classmethod(lambda cls, function, file: None)
 import numpy as np
 from dltutor.kernels.sgd import sgd_step
 p = np.ones(3, np.float32)

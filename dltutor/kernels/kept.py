@@ -11,28 +11,30 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-
-import platformdirs
+from types import FunctionType
 
 DIGEST = 32  # bytes
 
 
 def folder() -> Path:
-    """Beside what Numba keeps. The engine names that folder; without one, the data folder has it."""
-    home = os.environ.get("DLTUTOR_HOME") or platformdirs.user_data_path("dltutor", appauthor=False)
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "numba") / "emulate"
+    """NUMBA_CACHE_DIR, which every process of ours names first (dltutor/compiled.py); without it, beside this file."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).with_name("__pycache__"))
 
 
 def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
     """What `make` makes, from a file if it was made before with the same key. Files of `name` with other keys go."""
-    path = folder() / f"{name}-{key}.o"
-    code = read(path)
+    file = path(name, key)
+    code = read(file)
     if not code:
         code = make()
         with contextlib.suppress(OSError):  # no folder, no space: then not kept
-            write(path, code)
-            remove_others(path, name)
+            write(file, code)
+            remove_others(file, name)
     return code
+
+
+def path(name: str, key: str) -> Path:
+    return folder() / f"{name}-{key}.o"
 
 
 def read(path: Path) -> bytes:
@@ -49,11 +51,29 @@ def write(path: Path, code: bytes) -> None:
     """All at once: another process reads the old file or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(hashlib.sha256(code).digest() + code)
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(hashlib.sha256(code).digest() + code)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def remove_others(path: Path, name: str) -> None:
     for other in path.parent.glob(f"{name}-*.o"):
         if other != path:
             other.unlink(missing_ok=True)
+
+
+def key(*parts: bytes | str) -> str:
+    """A name for what was made from these."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else part.encode())
+    return digest.hexdigest()[:16]
+
+
+def source(function: FunctionType) -> bytes:
+    """The file that a function stands in; where there is none, what Python made of it."""
+    file = Path(function.__code__.co_filename)
+    return file.read_bytes() if file.is_file() else function.__code__.co_code

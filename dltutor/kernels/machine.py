@@ -82,6 +82,18 @@ def load(code: bytes) -> Any:
     return engine
 
 
+def assemble(text: str) -> Any:
+    """What these few lines of LLVM's language do, as `load` gives it; not optimised."""
+    engine = llvm().create_mcjit_compiler(llvm().parse_assembly(text), _plain_target())
+    engine.finalize_object()
+    _engines.append(engine)
+    return engine
+
+
+def _plain_target() -> Any:
+    return llvm().Target.from_default_triple().create_target_machine(opt=1, jit=True)
+
+
 def _builder() -> Any:
     """Level 2: a thread adds up in order, so level 3 finds little for vector registers, and takes ten times as long."""
     return llvm().create_pass_builder(target(), llvm().create_pipeline_tuning_options(speed_level=2))

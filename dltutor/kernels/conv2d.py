@@ -102,14 +102,15 @@ def conv2d_forward(
         rows = pixels[n * P : (n + G) * P]
         bias_forward(b, rows)  # y = b
         seen = patches[: some.shape[0]]
+        # y += patches W
         if C < FEW_CHANNELS:
             columns = seen.reshape(D, rows.shape[0])
             copy_columns(some, K, stride, padding, out, columns)
-            lines = columns.T[:, ::1]
+            add_product(columns.T[:, ::1], weights, rows)
         else:
             copy_patches(some, K, stride, padding, out, seen)
-            lines = seen.reshape(rows.shape[0], D)[:, ::1]
-        add_product(lines, weights, rows)  # y += patches W
+            lines = seen.reshape(rows.shape[0], D)
+            add_product(lines[:, ::1], weights, rows)
 
 
 @kernel(rows="x dy dx", sums="dw db", scratch="patches")
@@ -127,15 +128,17 @@ def conv2d_backward(
         drows = dpixels[n * P : (n + G) * P]
         seen = patches[: some.shape[0]]
         lines = seen.reshape(drows.shape[0], D)
-        if C < FEW_CHANNELS:
+        # y += patches W, where one column is better taken for a row
+        if M == 1:
+            copy_patches(some, K, stride, padding, dout, seen)
+            add_product(drows.T[:, ::1], lines, dw.reshape(1, D))
+        elif C < FEW_CHANNELS:
             columns = seen.reshape(D, drows.shape[0])
             copy_columns(some, K, stride, padding, dout, columns)
-            turned = columns[:, ::1]
+            add_product(columns[:, ::1], drows, dweights)
         else:
             copy_patches(some, K, stride, padding, dout, seen)
-            turned = lines.T[:, ::1]
-        # y += patches W
-        add_product(turned, drows, dweights)
+            add_product(lines.T[:, ::1], drows, dweights)
         # y = b
         bias_backward(drows, db)
         if dx.shape[0]:

@@ -80,7 +80,8 @@ class Last(Layer):
         if not x.shape[0]:
             raise DltutorError(_("a sequence of 0 steps has no last one"), _("Give at least one time step."))
         y = tape.value(x.shape[1:], _("output"))
-        last = Value(x.data[-1], None if x.grad is None else x.grad[-1])
+        end = x.shape[0] - 1
+        last = Value(x.data[end], None if x.grad is None else x.grad[end])
         tape.run("copy_forward", last.flat.data, y.flat.data)
         tape.undo("copy_backward", y.flat.grad, last.flat.grad)
         return y
@@ -195,7 +196,7 @@ class Recurrent(Layer):
         if self.stateful and steps:
             carried = self._carried[tape.training, samples][number]
             for name, target in zip("hc", carried, strict=False):
-                last = seen[name].reshape(steps, samples, outputs)[-1]
+                last = seen[name].reshape(steps, samples, outputs)[steps - 1]
                 tape.run("copy_forward", last.reshape(last.size), target.reshape(target.size))
 
     def _carry(self, tape: Tape, starts: list[Value]) -> list[list[Array]]:
@@ -218,7 +219,8 @@ class Recurrent(Layer):
         """One quantity at each step, (T, N, H), of the last pass with an input of this shape.
 
         Its name is a letter of the formulas: "h"; "e", the gradient by h; a gate; "c" and "s", its gradient, in an
-        LSTM. With training=False, of the last `predict`. Raises DltutorError where there was no such pass.
+        LSTM. With training=False, of the last `predict`. Valid until the next such pass. Raises DltutorError where
+        there was none.
         """
         steps, samples = shape[:2]
         try:

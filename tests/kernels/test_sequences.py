@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dltutor.emulate.front import missing_toolkit
 from dltutor.errors import DltutorError
+from dltutor.kernels import device
 from dltutor.kernels.compile import argument_names
 from dltutor.kernels.embedding import embedding_backward, embedding_forward
 from dltutor.kernels.gru import gru_forward
 from dltutor.kernels.lstm import lstm_forward
 from dltutor.kernels.rnn import rnn_backward, rnn_forward
-from dltutor.layers import GRU, LSTM, RNN, Dense, Embedding, Last, Recurrent, Sequential
+from dltutor.layers import GRU, LSTM, RNN, Adam, Dense, Embedding, Last, Recurrent, Sequential, SoftmaxCrossEntropy
 from dltutor.proof import cases_sequences
 from dltutor.proof.checks import cast
 
@@ -31,7 +33,7 @@ def noise(*shape: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def network(layer: Recurrent, *more: Any) -> Sequential:
+def network(layer: Any, *more: Any) -> Sequential:
     return Sequential(layer, *more, rng=np.random.default_rng(1))
 
 
@@ -277,6 +279,30 @@ def test_a_network_of_words() -> None:
     assert y.shape == (2, 7)
     net.backward(np.ones_like(y))
     assert all(np.isfinite(gradient).all() and gradient.any() for _name, _value, gradient in net.parameters())
+
+
+@pytest.mark.skipif(bool(missing_toolkit()), reason=f"no CUDA compiler: {missing_toolkit()}")
+def test_the_emulated_card_trains_the_same_network() -> None:
+    """State carried from batch to batch, three kinds of layers, words at one end and the last step at the other."""
+
+    def training(name: str) -> list[float]:
+        device.use(name)
+        gru = GRU(4, 3, stateful=True)
+        net = network(Embedding(7, 3), LSTM(3, 4, layers=2), RNN(4, 4), gru, Last(), Dense(3, 5))
+        loss, opt = SoftmaxCrossEntropy(), Adam(net)
+        tokens = np.random.default_rng(2).integers(0, 7, (3, 2)).astype(np.int32)
+        losses = []
+        for _step in range(3):
+            losses.append(loss(net.forward(tokens), np.array([1, 4], np.int32)))
+            net.backward(loss.grad)
+            opt.step(lr=0.1)
+        gru.reset()
+        return [*losses, loss(net.forward(tokens), np.array([1, 4], np.int32)), *gru.over_time("e", (3, 2)).ravel()]
+
+    try:
+        assert training("emulate") == pytest.approx(training("cpu"), rel=1e-4, abs=1e-6)
+    finally:
+        device.use("cpu")
 
 
 @pytest.mark.parametrize("kind", LAYERS)

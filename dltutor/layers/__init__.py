@@ -27,6 +27,7 @@ from dltutor.layers.losses import MAE, MSE, BCEWithLogits, Huber, Loss, SoftmaxC
 from dltutor.layers.network import Chain, Dense, Layer, ReLU, Residual, Sequential, Sigmoid, Tanh
 from dltutor.layers.normalisation import BatchNorm, LayerNorm
 from dltutor.layers.optimisers import SGD, Adam, AdamW, ClipNorm, ClipValue, Momentum, Nesterov, Optimiser, RMSProp
+from dltutor.layers.quantised import Quantised
 from dltutor.layers.recurrent import GRU, LSTM, RNN, Embedding, Last, Recurrent
 from dltutor.layers.regularisation import L1, L2, Dropout
 from dltutor.layers.tape import Tape, Value
@@ -71,6 +72,7 @@ __all__ = [
     "Nesterov",
     "Optimiser",
     "Positions",
+    "Quantised",
     "RMSProp",
     "ReLU",
     "Recurrent",

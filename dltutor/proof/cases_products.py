@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltutor.kernels import bias, dense, fused_dense, matmul, matmul_batched
+from dltutor.kernels import bias, dense, fused_dense, int8_conv2d, int8_dense, matmul, matmul_batched, quantise
 from dltutor.proof.checks import Arrays, Case, named
 
 ROWS = ((0, 3), (1, 1), (4, 2), (7, 10), (33, 5))
@@ -65,6 +65,43 @@ def fused(name: str) -> Case:
     )  # fmt: skip
 
 
+def int8(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(-128, 128, shape).astype(np.int8)
+
+
+def scaled(rng: np.random.Generator, n: int) -> Arrays:
+    """Numbers some of which are outside of what int8 can stand for."""
+    return {"x": rng.normal(size=n) * 3, "scale": 0.0625, "zero": 5}
+
+
+def whole_numbers(rng: np.random.Generator, outputs: int, terms: int) -> Arrays:
+    """A bias, and what makes outputs of all sizes, some too large, from sums of so many products."""
+    multiplier, shift = int8_dense.fraction(0.007 / max(terms, 1) ** 0.5)
+    bias_ = rng.integers(-9999, 9999, outputs).astype(np.int32)
+    return {"b": bias_, "multiplier": multiplier, "shift": shift, "zero": 3, "low": -100}
+
+
+def whole_layer(rng: np.random.Generator, shape: tuple[int, int, int]) -> Arrays:
+    n, d, m = shape
+    room = {"sums": np.zeros((n, m), np.int32)}
+    return {"x": int8(rng, (n, d)), "w": int8(rng, (d, m))} | whole_numbers(rng, m, d) | room
+
+
+def whole_windows(rng: np.random.Generator, shape: tuple[int, ...]) -> Arrays:
+    n, h, w, c, k, m, stride, padding = shape
+    arrays = {"x": int8(rng, (n, h, w, c)), "w": int8(rng, (k, k, c, m))}
+    places = ((h + 2 * padding - k) // stride + 1) * ((w + 2 * padding - k) // stride + 1)
+    room = {"patches": np.zeros((places, k * k * c), np.int8), "sums": np.zeros((places, m), np.int32)}
+    return arrays | {"stride": stride, "padding": padding, "zero_x": -7} | whole_numbers(rng, m, k * k * c) | room
+
+
+FLAT = (0, 1, 2, 7, 33, 130)
+WINDOWS = (
+    (0, 3, 3, 1, 1, 1, 1, 0), (1, 1, 1, 1, 1, 1, 1, 0), (2, 5, 4, 3, 3, 2, 1, 1), (1, 6, 7, 2, 2, 5, 2, 0),
+    (3, 5, 5, 1, 5, 3, 2, 2), (1, 3, 2, 2, 2, 67, 1, 1),
+)  # fmt: skip
+
+
 CASES = (
     Case(
         "matmul", matmul, product, PRODUCTS,
@@ -103,5 +140,25 @@ CASES = (
             fused_dense.dense_gelu_backward_reference(x, w, z, dy)
         ),
         kept=("z",), scratch=("dz",),
+    ),
+    Case(
+        "quantise", quantise, scaled, FLAT,
+        lambda x, scale, zero, **_: {"q": quantise.quantise_reference(x, scale, zero)},
+    ),
+    Case(
+        "dequantise", quantise, lambda rng, n: {"q": int8(rng, (n,)), "scale": 0.0625, "zero": 5}, FLAT,
+        lambda q, scale, zero, **_: {"x": quantise.dequantise_reference(q, scale, zero)},
+    ),
+    Case(
+        "int8_dense", int8_dense, whole_layer, (*PRODUCTS, (6, 20, 70)),
+        lambda x, w, b, multiplier, shift, zero, low, **_: {
+            "y": int8_dense.int8_dense_reference(x, w, b, multiplier, shift, zero, low)
+        },
+        scratch=("sums",),
+    ),
+    Case(
+        "int8_conv2d", int8_conv2d, whole_windows, WINDOWS,
+        lambda patches, sums, **arrays: {"y": int8_conv2d.int8_conv2d_reference(**arrays)},
+        scratch=("patches", "sums"),
     ),
 )  # fmt: skip

@@ -153,9 +153,9 @@ def attention_backward(
             copy_columns(qkv[n], first, d, q)
             copy_columns(dy[n], first, d, dmix)
             dys = dy[n, :, first : first + d]
-            weights, dweights = p[n, a], ds[n, a]
-            back_to_queries(dys, k, v, causal, weights, dweights, dqkv[n], first)
-            back_to_keys(q, dmix, causal, weights, dweights, dqkv[n], first, d)
+            P, dS, to = p[n, a], ds[n, a], dqkv[n]
+            back_to_queries(dys, k, v, causal, P, dS, to, first)
+            back_to_keys(q, dmix, causal, P, dS, to, first, d)
 
 
 @pasted
@@ -311,7 +311,9 @@ def put(
 
 
 @part
-def panels(room: Vector, rows: Whole, columns: Whole) -> tuple[Tensor3, Vector]:
+def panels(
+    room: Vector, rows: Whole, columns: Whole
+) -> tuple[Tensor3, Vector]:  # fmt: skip
     """Room for a matrix as upright panels of 16 columns, and what is left."""
     count = -(-columns // COLUMNS)
     size = count * rows * COLUMNS
@@ -446,8 +448,9 @@ def softmax_rows_back_cuda(
         mean += p[n, a, t, u] * ds[n, a, t, u]
     mean = block_sum(mean)
     for u in range(me, T, cuda.blockDim.x):
-        change = p[n, a, t, u] * (ds[n, a, t, u] - mean) if u < seen else ZERO
-        ds[n, a, t, u] = scale * change
+        weight = p[n, a, t, u] if u < seen else ZERO
+        change = ds[n, a, t, u] - mean if u < seen else ZERO
+        ds[n, a, t, u] = scale * (weight * change)
 
 
 @cuda_kernel(threads=(16, 16), tiles_of="y")

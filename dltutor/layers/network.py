@@ -288,7 +288,7 @@ class Sequential:
 
     def _check_input(self, x: Array) -> None:
         columns = self.inputs or "D"
-        if x.dtype in (np.float32, np.int32) and x.ndim > 1 and self.inputs in (0, x.shape[-1]):
+        if x.dtype in (np.float32, np.int32) and x.ndim > (x.dtype == np.float32) and self.inputs in (0, x.shape[-1]):
             return
         message = _("the network cannot take {dtype} input of shape {shape}").format(dtype=x.dtype, shape=x.shape)
         hint = _("It takes float32 of shape (N, {columns}).").format(columns=columns)

@@ -195,7 +195,7 @@ def cache() -> Iterator[Finding]:
     from dltutor.progress import home
 
     folder = Path(os.environ.get("NUMBA_CACHE_DIR") or home() / "numba")
-    sizes = [file.stat().st_size for file in folder.rglob("*.nbc")] if folder.is_dir() else []
+    sizes = [file.stat().st_size for file in folder.rglob("*.o")] if folder.is_dir() else []
     state = i18n.plural("{n} compiled kernel", "{n} compiled kernels", len(sizes)) + f", {sum(sizes) / 1e6:.1f} MB"
     hint = "" if sizes else _("dltutor warm   compiles them now rather than when a lesson is opened")
     problem = _unwritable(folder)

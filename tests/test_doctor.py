@@ -154,5 +154,5 @@ def test_compiled_kernels_are_counted(examined, home, monkeypatch):
     assert "0 compiled kernels" in examined()["kernel cache"].value
     assert "dltutor warm" in examined()["kernel cache"].mend
     (home / "numba" / "x").mkdir(parents=True)
-    (home / "numba" / "x" / "dense.1.nbc").write_bytes(b"x" * 2_000_000)
+    (home / "numba" / "x" / "dense.o").write_bytes(b"x" * 2_000_000)
     assert "1 compiled kernel, 2.0 MB" in examined()["kernel cache"].value

@@ -153,7 +153,7 @@ print(p.sum())
 
 
 def test_shared_formulas_agree_with_the_library_in_plain_python() -> None:
-    """As the emulated device calls them."""
+    """As the references call them."""
     assert exp(1000.0) == np.inf
     assert exp(0.0) == 1
     assert tanh(0.5) == pytest.approx(np.tanh(0.5))

@@ -87,6 +87,8 @@ KEEP_ORDER = {"contract", "nsz"}
 class Kernel:
     """A loop for the processor: call it, or `warm()` it first so that the call does not wait for the compiler."""
 
+    vectorise_lines = False  # whether short loops of known length gain from being unrolled and then vectorised
+
     def __init__(
         self, function: Function, part: bool = False, rows: str = "", sums: str = "", scratch: str = ""
     ) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,23 @@ def signature(kernel: Kernel) -> str:
 
 def compiled(kernel: Kernel, kinds: tuple[Any, ...]) -> bytes:
     """Let Numba compile it: what a file holds."""
-    kernel.dispatcher.compile(kinds)
+    with vectorised_lines(kernel.vectorise_lines):
+        kernel.dispatcher.compile(kinds)
     made = kernel.dispatcher.overloads[kinds]
     symbol = made.fndesc.llvm_func_name
     made.library.get_pointer_to_function(symbol)  # only now it is compiled
     return symbol.encode() + b"\0" + bytes(made.library._get_compiled_object())
+
+
+@contextmanager
+def vectorised_lines(wanted: bool) -> Iterator[None]:
+    """Let LLVM put lines that do the same to neighbouring numbers, as short loops become, into one instruction."""
+    import numba
+
+    config: Any = numba.config
+    before, config.SLP_VECTORIZE = config.SLP_VECTORIZE, int(wanted)
+    yield
+    config.SLP_VECTORIZE = before
 
 
 # ---------------------------------------------------------------- what Numba would provide

@@ -107,14 +107,12 @@ def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
     M_wide = M - M % WIDE
     for n in range(0, N, HEIGHT):  # as many rows as the next cache holds
         c_rows = c[n : n + HEIGHT]
-        for m in range(0, M_wide, WIDE):
-            for d in range(0, D, DEPTH):
-                a_block = a[n : n + HEIGHT, d : d + DEPTH]
+        for d in range(0, D, DEPTH):
+            a_block = a[n : n + HEIGHT, d : d + DEPTH]
+            for m in range(0, M_wide, WIDE):
                 copy_panel(b, d, m, a_block.shape[1], flip, wide)
                 add_wide_tiles(a_block, wide, c_rows, m)
-        for m in range(M_wide, M, NARROW):
-            for d in range(0, D, DEPTH):
-                a_block = a[n : n + HEIGHT, d : d + DEPTH]
+            for m in range(M_wide, M, NARROW):
                 copy_panel(b, d, m, a_block.shape[1], flip, narrow)
                 add_narrow_tiles(a_block, narrow, c_rows, m)
 
@@ -200,10 +198,16 @@ def add_narrow_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: Whole) -> None:
                 tile[5, m] += a5 * b_m
                 tile[6, m] += a6 * b_m
                 tile[7, m] += a7 * b_m
-        for i in range(min(8, N - n)):
-            row = c[n + i, m0 : m0 + NARROW]
-            for m in range(row.size):
-                row[m] += tile[i, m]
+        if n + 8 <= N and m0 + NARROW <= c.shape[1]:
+            for i in range(8):
+                row = c[n + i, m0 : m0 + NARROW]
+                for m in range(NARROW):  # a known number: no loop is left
+                    row[m] += tile[i, m]
+        else:
+            for i in range(min(8, N - n)):
+                row = c[n + i, m0 : m0 + NARROW]
+                for m in range(row.size):
+                    row[m] += tile[i, m]
 
 
 @shared

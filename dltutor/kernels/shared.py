@@ -29,6 +29,8 @@ NAMES = re.compile(rb"dltutor\$([\w.$]+?)\$\$")  # in machine code, where nothin
 class Shared(Kernel):
     """A part that is called where it stands."""
 
+    vectorise_lines = True
+
     def __init__(self, function: Function) -> None:
         super().__init__(function, part=True)
         self._provided: set[str] = set()

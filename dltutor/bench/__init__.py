@@ -7,7 +7,7 @@ turns, so that a busy machine slows both. Nothing of the learner's is touched: e
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ from dltutor.i18n import _
 
 if TYPE_CHECKING:
     from dltutor.bench.rows import Row
+    from dltutor.bench.versus import Pair
 
 Measure = Callable[[Path, int], "list[Row]"]
+Pairs = Callable[[list[str], str], "Iterable[Pair]"]
 
 
 @click.group(help=_("Measure what it costs. Time, memory and bytes, each beside what it should be."))
@@ -97,10 +99,10 @@ def bench_learning() -> Measure:
 # ---------------------------------------------------------------- against others
 
 
-def _race(name: str, help: str) -> Callable[[Callable[[], Callable[..., object]]], click.Command]:
+def _race(name: str, help: str) -> Callable[[Callable[[], Pairs]], click.Command]:
     """Make a function that imports the pairs to compare into a command that runs them."""
 
-    def make(load: Callable[[], Callable[..., object]]) -> click.Command:
+    def make(load: Callable[[], Pairs]) -> click.Command:
         @bench.command(name, help=help)
         @click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
         @click.option("--against", default="", metavar="NAMES", help=_("torch, torch.compile, numpy, sklearn."))
@@ -117,14 +119,14 @@ def _race(name: str, help: str) -> Callable[[Callable[[], Callable[..., object]]
 
 
 @_race("steps", _("Time whole training steps. Against PyTorch, NumPy and scikit-learn, by turns."))
-def bench_steps() -> Callable[..., object]:
+def bench_steps() -> Pairs:
     from dltutor.bench.steps import pairs
 
     return pairs
 
 
 @_race("kernels", _("Time single kernels. Against PyTorch and NumPy, by turns; with this machine's limits."))
-def bench_kernels() -> Callable[..., object]:
+def bench_kernels() -> Pairs:
     from dltutor.bench.single import pairs
 
     return pairs

@@ -9,7 +9,7 @@ import numpy as np
 
 from dltutor.bench.steps import labels, noise
 from dltutor.bench.versus import Pair, Work
-from dltutor.kernels.compile import resolve
+from dltutor.kernels.compile import Kernel, resolve
 from dltutor.kernels.launch import Graph
 
 MATRICES = (256, 512, 1024)  # sides of the matrices that are multiplied
@@ -28,8 +28,9 @@ def pairs(against: list[str], only: str = "") -> Iterator[Pair]:
 
 def launch(where: str, *arguments: Any) -> Work:
     """A kernel bound to its arguments, as in a network."""
-    graph = Graph()
-    graph.add(resolve(f"dltutor/kernels/{where}"), *arguments)
+    graph, kernel = Graph(), resolve(f"dltutor/kernels/{where}")
+    assert isinstance(kernel, Kernel)
+    graph.add(kernel, *arguments)
     return graph.replay
 
 
@@ -39,8 +40,9 @@ Makers = dict[str, Callable[[], tuple[Work, Work]]]
 def _against_numpy() -> Makers:
     """Matrix products: np.dot is OpenBLAS."""
     return {f"matmul {side}": lambda side=side: _product(side, _dot) for side in MATRICES} | {
-        "matmul 512, a b^T": lambda: _product(512, lambda a, b, c: lambda: np.dot(a, b.T, out=c), "matmul_nt_forward"),
-        "matmul 512, a^T b": lambda: _product(512, lambda a, b, c: lambda: np.dot(a.T, b, out=c), "matmul_tn_forward"),
+        "matmul 512, a b^T": lambda: _transposed("nt", lambda a, b, c: lambda: np.dot(a, b.T, out=c)),
+        "matmul 512, a^T b": lambda: _transposed("tn", lambda a, b, c: lambda: np.dot(a.T, b, out=c)),
+        "matmul 512, a^T b^T": lambda: _transposed("tt", lambda a, b, c: lambda: np.dot(a.T, b.T, out=c)),
     }
 
 
@@ -48,9 +50,15 @@ def _dot(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Work:
     return lambda: np.dot(a, b, out=c)
 
 
-def _product(side: int, theirs: Callable[..., Work], kernel: str = "matmul_forward") -> tuple[Work, Work]:
+def _product(side: int, theirs: Callable[..., Work]) -> tuple[Work, Work]:
     a, b, c = noise(side, side), noise(side, side), np.empty((side, side), np.float32)
-    return launch(f"matmul.py:{kernel}", a, b, c), theirs(a, b, c)
+    return launch("matmul.py:matmul_forward", a, b, c), theirs(a, b, c)
+
+
+def _transposed(form: str, theirs: Callable[..., Work]) -> tuple[Work, Work]:
+    """A batch of one."""
+    a, b, c = noise(512, 512), noise(512, 512), np.empty((512, 512), np.float32)
+    return launch(f"matmul_batched.py:matmul_{form}_forward", *(m[None] for m in (a, b, c))), theirs(a, b, c)
 
 
 def _against_torch() -> Makers:

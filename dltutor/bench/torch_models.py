@@ -21,7 +21,11 @@ def tensor(array: np.ndarray) -> torch.Tensor:
 def step(compiled: bool, net: nn.Module, loss: Callable[..., Any], x: np.ndarray, t: np.ndarray) -> Work:
     """One step of training `net`, and its loss."""
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
-    forward: Any = torch.compile(lambda x, t: loss(net(x), t)) if compiled else lambda x, t: loss(net(x), t)
+
+    def eager(x: torch.Tensor, t: torch.Tensor) -> Any:
+        return loss(net(x), t)
+
+    forward: Any = torch.compile(eager) if compiled else eager
     inputs, targets = tensor(x), tensor(t)
 
     def work() -> float:

@@ -19,7 +19,8 @@ from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
-from dltutor.kernels.compile import every_kernel, prepare, resolve
+from dltutor.kernels.clear import clear
+from dltutor.kernels.compile import every_kernel, prepare
 from dltutor.kernels.launch import replayer, use_threads
 from dltutor.lesson import Heading, load_front_matter
 
@@ -30,7 +31,7 @@ def usable_cores() -> list[int]:
     return sorted(confined(0)) if confined else list(range(os.cpu_count() or 1))
 
 
-CLEAR = "dltutor/kernels/clear.py:clear"  # every backward pass starts with it
+CLEAR = f"dltutor/kernels/clear.py:{clear.__name__}"  # every backward pass starts with it
 
 
 class Engine:
@@ -112,7 +113,7 @@ class Engine:
         import dltutor.layers  # noqa: F401
 
         replayer()
-        if not resolve(CLEAR).is_kept:
+        if not clear.is_kept:
             prepare()
 
     def warm(self, name: str) -> None:

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Whether a register holds 16 float32, and there are 32 of them (AVX-512); else most have 16 registers of 8, or 32 of 4.
-WIDE_REGISTERS = bool(getattr(np._core._multiarray_umath, "__cpu_features__", {}).get("AVX512F"))
+_numpy: Any = np  # what it knows of the processor, it does not show to type checkers
+WIDE_REGISTERS = bool(getattr(_numpy._core._multiarray_umath, "__cpu_features__", {}).get("AVX512F"))
 CACHE_LINE = 64  # bytes: a row that starts with one is loaded in whole registers
 
 

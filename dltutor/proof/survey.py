@@ -24,7 +24,14 @@ from rich.cells import cell_len
 
 from dltutor.errors import UsageError
 from dltutor.i18n import _
-from dltutor.kernels.compile import CudaKernel, CudaSequence, Kernel, source_stamp
+from dltutor.kernels.compile import (
+    CudaKernel,
+    CudaSequence,
+    Kernel,
+    cuda_run_with,
+    require_numba_cuda,
+    source_stamp,
+)
 from dltutor.progress import home
 from dltutor.proof.checks import (
     Case,
@@ -107,23 +114,55 @@ def read(doc: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
 
 def _checks_by_module() -> dict[str, dict[str, Check]]:
     found: dict[str, dict[str, Check]] = {}
-    for proven, checks in [*((c, _of_case(c)) for c in all_cases()), *((s, _of_step(s)) for s in all_steps())]:
-        here = found.setdefault(proven.module.__name__, {})
+    proven = [*((case.module, _of_case(case)) for case in all_cases())]
+    proven += [(step.module, _of_step(step)) for step in all_steps()]
+    for module, checks in proven:
+        here = found.setdefault(module.__name__, {})
         for name, check in checks.items():
             here[name] = _both(here[name], check) if name in here else check
     return found
 
 
 def _of_case(case: Case) -> dict[str, Check]:
-    each = lambda check: lambda: [check(case, shape) for shape in case.shapes] and None  # noqa: E731
-    checks: dict[str, Check] = {"reference": each(check_forward), "nan": lambda: check_nan(case, case.shapes[-1])}
+    checks = {"reference": _on_all_shapes(case, check_forward)}
     if case.backward_reference:
-        checks |= {"gradient": each(check_backward), "central difference": each(check_central_difference)}
-    return checks
+        checks["gradient"] = _on_all_shapes(case, check_backward)
+        checks["central difference"] = _on_all_shapes(case, check_central_difference)
+    checks["nan"] = lambda: check_nan(case, case.shapes[-1])
+    return checks | ({"cuda": lambda: _on_emulated_card(case)} if case.with_cuda else {})
+
+
+def _on_all_shapes(case: Case, check: Callable[..., None], suffix: str = "") -> Check:
+    def run() -> None:
+        for shape in case.shapes:
+            check(case, shape, **({"suffix": suffix} if suffix else {}))
+
+    return run
+
+
+def _on_emulated_card(case: Case) -> None:
+    from dltutor.emulate.native import Native
+
+    require_numba_cuda()
+    with cuda_run_with(Native()):
+        _on_all_shapes(case, check_forward, "_cuda")()
+        if case.backward_reference:
+            _on_all_shapes(case, check_backward, "_cuda")()
 
 
 def _of_step(step: Step) -> dict[str, Check]:
-    return {"reference": lambda: [check_step(step, size) for size in STEP_SIZES] and None}
+    def on_all_sizes(suffix: str = "") -> None:
+        for size in STEP_SIZES:
+            check_step(step, size, suffix=suffix)
+
+    def on_emulated_card() -> None:
+        from dltutor.emulate.native import Native
+
+        require_numba_cuda()
+        with cuda_run_with(Native()):
+            on_all_sizes("_cuda")
+
+    return {"reference": on_all_sizes, "cuda": on_emulated_card}
 
 
 def _both(one: Check, other: Check) -> Check:

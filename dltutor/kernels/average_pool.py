@@ -39,7 +39,9 @@ def average_pool_backward_reference(x: Tensor4, window: int, stride: int, dy: Te
 
 
 @kernel(rows="x y")
-def average_pool_forward(x: Tensor4, window: Whole, stride: Whole, y: Tensor4) -> None:
+def average_pool_forward(
+    x: Tensor4, window: Whole, stride: Whole, y: Tensor4
+) -> None:  # fmt: skip
     """All channels of a place at a time: they stand side by side."""
     N, H, W, C = y.shape
     cells = window * window
@@ -60,7 +62,9 @@ def average_pool_forward(x: Tensor4, window: Whole, stride: Whole, y: Tensor4) -
 
 
 @kernel(rows="dy dx")
-def average_pool_backward(window: Whole, stride: Whole, dy: Tensor4, dx: Tensor4) -> None:
+def average_pool_backward(
+    window: Whole, stride: Whole, dy: Tensor4, dx: Tensor4
+) -> None:  # fmt: skip
     N, H, W, C = dy.shape
     cells = window * window
     for n in range(N):
@@ -80,21 +84,26 @@ def average_pool_backward(window: Whole, stride: Whole, dy: Tensor4, dx: Tensor4
 
 
 @cuda_kernel(threads=128, over="y")
-def average_pool_forward_cuda(x: Tensor4, window: Whole, stride: Whole, y: Tensor4) -> None:
-    """One thread makes one number of y. Neighbours do neighbouring channels."""
+def average_pool_forward_cuda(
+    x: Tensor4, window: Whole, stride: Whole, y: Tensor4
+) -> None:  # fmt: skip
+    """One thread makes one number of y; neighbours do channels in order."""
     _N, H, W, C = y.shape
     cells = window * window
     for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
         c, w, h, n = i % C, i // C % W, i // C // W % H, i // C // W // H
         total = ZERO
-        for cell in range(cells):
-            total += x[n, h * stride + cell // window, w * stride + cell % window, c]
+        for k in range(window):
+            for l in range(window):  # noqa: E741
+                total += x[n, h * stride + k, w * stride + l, c]
         y[n, h, w, c] = total / np.float32(cells)
 
 
 @cuda_kernel(threads=128, over="dx")
-def average_pool_backward_cuda(window: Whole, stride: Whole, dy: Tensor4, dx: Tensor4) -> None:
-    """One thread makes one number of dx: it asks the windows that saw it."""
+def average_pool_backward_cuda(
+    window: Whole, stride: Whole, dy: Tensor4, dx: Tensor4
+) -> None:  # fmt: skip
+    """One thread makes one number of dx, from the windows that saw it."""
     _N, H, W, C = dx.shape
     for e in range(cuda.grid(1), dx.size, cuda.gridsize(1)):
         c, j, i, n = e % C, e // C % W, e // C // W % H, e // C // W // H

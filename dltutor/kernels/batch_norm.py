@@ -147,7 +147,7 @@ def batch_norm_forward_cuda(
     count, others = np.float32(max(N, 1)), np.float32(max(N - 1, 1))
     me, first = cuda.threadIdx.x, cuda.threadIdx.y
     c = cuda.blockIdx.x * SIDE + me
-    # the last block has threads without a channel; they wait with the others
+    # the last block has threads without a channel; they only wait
     last = N if c < C else 0
     c = min(c, C - 1)
     total = ZERO
@@ -192,7 +192,7 @@ def batch_norm_backward_cuda(
     count = np.float32(max(N, 1))
     me, first = cuda.threadIdx.x, cuda.threadIdx.y
     c = cuda.blockIdx.x * SIDE + me
-    # the last block has threads without a channel; they wait with the others
+    # the last block has threads without a channel; they only wait
     last = N if c < C else 0
     c = min(c, C - 1)
     mean, r = moments[0, c], moments[1, c]

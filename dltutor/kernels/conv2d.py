@@ -69,7 +69,10 @@ def windows(x: Tensor4, K: int, stride: int, padding: int) -> Matrix:
 
 
 @kernel
-def conv2d_simple(x: Tensor4, w: Tensor4, b: Vector, stride: Whole, padding: Whole, y: Tensor4) -> None:
+def conv2d_simple(
+    x: Tensor4, w: Tensor4, b: Vector, stride: Whole, padding: Whole,
+    y: Tensor4,
+) -> None:  # fmt: skip
     """The definition, as seven loops: right, and slow."""
     K, _K, C, M = w.shape
     for n in range(y.shape[0]):
@@ -184,7 +187,7 @@ def copy_columns(
     x: Tensor4, K: Whole, stride: Whole, padding: Whole, y: Tensor4,
     columns: Matrix,
 ) -> None:  # fmt: skip
-    """The same patches as columns: with few channels, long lines to copy."""
+    """The same patches as columns: long lines where channels are few."""
     N, H, W, C = x.shape
     width = y.shape[2]
     for d in range(columns.shape[0]):
@@ -291,12 +294,16 @@ def conv2d_backward_cuda(
     """Three results of three shapes: three kernels."""
     conv2d_backward_x_cuda(w, dy, stride, padding, dx)
     conv2d_backward_w_cuda(x, dy, stride, padding, dw)
-    bias_backward_cuda(dy.reshape((dy.size // max(dy.shape[3], 1), dy.shape[3])), db)
+    dpixels = dy.reshape((dy.size // max(db.size, 1), db.size))
+    bias_backward_cuda(dpixels, db)
 
 
 @cuda_kernel(threads=128, over="dx")
-def conv2d_backward_x_cuda(w: Tensor4, dy: Tensor4, stride: Whole, padding: Whole, dx: Tensor4) -> None:
-    """One thread makes one number of dx: it asks the windows that saw it."""
+def conv2d_backward_x_cuda(
+    w: Tensor4, dy: Tensor4, stride: Whole, padding: Whole,
+    dx: Tensor4,
+) -> None:  # fmt: skip
+    """One thread makes one number of dx, from the windows that saw it."""
     _N, H, W, C = dx.shape
     K, M = w.shape[0], w.shape[3]
     for e in range(cuda.grid(1), dx.size, cuda.gridsize(1)):
@@ -304,12 +311,14 @@ def conv2d_backward_x_cuda(w: Tensor4, dy: Tensor4, stride: Whole, padding: Whol
         total = ZERO
         k = 0
         while k < K:
-            h = (i + padding - k) // stride
-            if 0 <= h < dy.shape[1] and h * stride == i + padding - k:
+            down = i + padding - k
+            h = down // stride
+            if 0 <= h < dy.shape[1] and h * stride == down:
                 l = 0  # noqa: E741
                 while l < K:
-                    v = (j + padding - l) // stride
-                    if 0 <= v < dy.shape[2] and v * stride == j + padding - l:
+                    right = j + padding - l
+                    v = right // stride
+                    if 0 <= v < dy.shape[2] and v * stride == right:
                         m = 0
                         while m < M:
                             # total += x[n, i, j, c] * w[k, l, c, m]
@@ -321,12 +330,16 @@ def conv2d_backward_x_cuda(w: Tensor4, dy: Tensor4, stride: Whole, padding: Whol
 
 
 @cuda_kernel(threads=128, over="dw")
-def conv2d_backward_w_cuda(x: Tensor4, dy: Tensor4, stride: Whole, padding: Whole, dw: Tensor4) -> None:
-    """One thread makes one number of dw. Neighbours read dy side by side."""
+def conv2d_backward_w_cuda(
+    x: Tensor4, dy: Tensor4, stride: Whole, padding: Whole,
+    dw: Tensor4,
+) -> None:  # fmt: skip
+    """One thread makes one number of dw; neighbours read dy in order."""
     K, _K, C, M = dw.shape
     H, W = x.shape[1], x.shape[2]
     for e in range(cuda.grid(1), dw.size, cuda.gridsize(1)):
-        m, c, l, k = e % M, e // M % C, e // M // C % K, e // M // C // K  # noqa: E741
+        m, c = e % M, e // M % C
+        l, k = e // M // C % K, e // M // C // K  # noqa: E741
         total = ZERO
         n = 0
         while n < dy.shape[0]:

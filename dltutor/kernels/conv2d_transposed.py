@@ -71,7 +71,8 @@ def conv2d_transposed_forward(
         stamps = patches[:g].reshape(g * P, D)
         clear_patches(stamps)
         add_product_transposed(rows, weights, stamps)  # patches = x W^T
-        add_patches(patches[:g], w.shape[0], stride, padding, x, y[n : n + g])
+        some = patches[:g]
+        add_patches(some, w.shape[0], stride, padding, x, y[n : n + g])
 
 
 @kernel(rows="x dy dx", sums="dw db", scratch="patches")
@@ -121,12 +122,16 @@ def conv2d_transposed_backward_cuda(
     """Three results of three shapes: three kernels."""
     conv2d_transposed_backward_x_cuda(w, dy, stride, padding, dx)
     conv2d_backward_w_cuda(dy, x, stride, padding, dw)
-    bias_backward_cuda(dy.reshape((dy.size // max(db.size, 1), db.size)), db)
+    dpixels = dy.reshape((dy.size // max(db.size, 1), db.size))
+    bias_backward_cuda(dpixels, db)
 
 
 @cuda_kernel(threads=128, over="dx")
-def conv2d_transposed_backward_x_cuda(w: Tensor4, dy: Tensor4, stride: Whole, padding: Whole, dx: Tensor4) -> None:
-    """One thread makes one number of dx, from the window that it stamped."""
+def conv2d_transposed_backward_x_cuda(
+    w: Tensor4, dy: Tensor4, stride: Whole, padding: Whole,
+    dx: Tensor4,
+) -> None:  # fmt: skip
+    """One thread makes one number of dx, from the window it stamped."""
     _N, H, W, C = dx.shape
     K, M = w.shape[0], w.shape[2]
     for e in range(cuda.grid(1), dx.size, cuda.gridsize(1)):

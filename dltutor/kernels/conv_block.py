@@ -148,7 +148,9 @@ def conv_block_forward_cuda(
     for n in range(0, x.shape[0], G):
         top, at = y[n : n + G], index[n : n + G]
         some = z[: top.shape[0]]
-        conv2d_forward_cuda(x[n : n + G], w, b, stride, padding, patches, some)
+        conv2d_forward_cuda(
+            x[n : n + G], w, b, stride, padding, patches, some
+        )  # fmt: skip
         max_pool_forward_cuda(some, window, step, top, at)
     cut_negative_cuda(y.reshape(y.size), index.reshape(index.size))
 
@@ -167,7 +169,10 @@ def conv_block_backward_cuda(
         some = dz[: at.shape[0]]
         clear_cuda(some.reshape(some.size))
         max_pool_backward_cuda(window, step, at, dy[n : n + G], some)
-        conv2d_backward_cuda(x[n : n + G], w, some, stride, padding, patches, dx[n : n + G], dw, db)
+        conv2d_backward_cuda(
+            x[n : n + G], w, some, stride, padding, patches,
+            dx[n : n + G], dw, db,
+        )  # fmt: skip
 
 
 @cuda_kernel(threads=128, over="y")

@@ -155,7 +155,9 @@ def layer_norm_backward_x_cuda(
 
 
 @cuda_kernel(threads=WARP, over="dg")
-def layer_norm_backward_g_cuda(x: Matrix, mean: Vector, r: Vector, dy: Matrix, dg: Vector) -> None:
+def layer_norm_backward_g_cuda(
+    x: Matrix, mean: Vector, r: Vector, dy: Matrix, dg: Vector
+) -> None:  # fmt: skip
     """One thread adds up one column."""
     N, C = x.shape
     for c in range(cuda.grid(1), C, cuda.gridsize(1)):

@@ -97,13 +97,14 @@ def max_pool_forward_cuda(
     x: Tensor4, window: Whole, stride: Whole,
     y: Tensor4, index: Int32Matrix,
 ) -> None:  # fmt: skip
-    """One thread makes one number of y. Neighbours do neighbouring channels."""
+    """One thread makes one number of y; neighbours do channels in order."""
     _N, H, W, C = y.shape
     for i in range(cuda.grid(1), y.size, cuda.gridsize(1)):
         c, w, h, n = i % C, i // C % W, i // C // W % H, i // C // W // H
         top, at = x[n, h * stride, w * stride, c], 0
         for cell in range(1, window * window):
-            here = x[n, h * stride + cell // window, w * stride + cell % window, c]
+            k, l = cell // window, cell % window  # noqa: E741
+            here = x[n, h * stride + k, w * stride + l, c]
             stays = here <= top or top != top
             top = top if stays else here
             at = at if stays else cell
@@ -116,7 +117,7 @@ def max_pool_backward_cuda(
     window: Whole, stride: Whole, index: Int32Matrix, dy: Tensor4,
     dx: Tensor4,
 ) -> None:  # fmt: skip
-    """One thread makes one number of dx: it asks the windows that saw it."""
+    """One thread makes one number of dx, from the windows that saw it."""
     _N, H, W, C = dx.shape
     for e in range(cuda.grid(1), dx.size, cuda.gridsize(1)):
         c, j, i, n = e % C, e // C % W, e // C // W % H, e // C // W // H

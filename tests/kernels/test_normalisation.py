@@ -35,7 +35,7 @@ def test_a_row_by_hand() -> None:
     mean, r, y = np.empty(2, np.float32), np.empty(2, np.float32), np.empty((2, 2), np.float32)
     layer_norm_forward(f32([1, 5], [2, 2]), f32(10, 100), f32(7, 0), np.float32(1e-6), mean, r, y)
     np.testing.assert_allclose(y, [[-3, 100], [7, 0]], 1e-5)
-    np.testing.assert_allclose((mean, r), [[3, 2], [0.5, 1000]], 1e-5)
+    np.testing.assert_allclose(np.stack([mean, r]), np.array([[3, 2], [0.5, 1000]]), 1e-5)
 
 
 def test_training_uses_the_batch_and_prediction_what_was_seen_so_far() -> None:

@@ -85,7 +85,9 @@ def test_outputs_and_all_gradients(name: str) -> None:
     np.testing.assert_allclose(y, pictures(their_y), 1e-5, 1e-5)
     dy = noise(3, *y.shape)
     their_y.backward(planes(dy))
-    np.testing.assert_allclose(net.backward(dy), pictures(their_x.grad), 1e-5, 1e-5)
+    dx = net.backward(dy)
+    assert dx is not None
+    np.testing.assert_allclose(dx, pictures(their_x.grad), 1e-5, 1e-5)
     for parameter, (label, value, gradient) in zip(twin.parameters(), net.parameters(), strict=True):
         wanted = parameter.grad.numpy()
         found = gradient if value.ndim == 1 else theirs(gradient).numpy()
@@ -137,4 +139,6 @@ def test_a_dcgan_s_generator() -> None:
     their_y = twin(head(their_x).reshape(7, 2, 2, 6).permute(0, 3, 1, 2))
     their_y.backward(planes(dy))
     np.testing.assert_allclose(net.forward(x), pictures(their_y), 1e-4, 1e-4)
-    np.testing.assert_allclose(net.backward(dy), their_x.grad.numpy(), 1e-3, 1e-4)
+    dx = net.backward(dy)
+    assert dx is not None
+    np.testing.assert_allclose(dx, their_x.grad.numpy(), 1e-3, 1e-4)

@@ -41,7 +41,9 @@ def test_outputs_and_all_gradients(name: str) -> None:
     their_y = twin(their_x)
     their_y.backward(torch.from_numpy(dy))
     np.testing.assert_allclose(net.forward(x), their_y.detach().numpy(), 1e-4, 1e-5)
-    np.testing.assert_allclose(net.backward(dy), their_x.grad.numpy(), 1e-3, 1e-4)
+    dx = net.backward(dy)
+    assert dx is not None
+    np.testing.assert_allclose(dx, their_x.grad.numpy(), 1e-3, 1e-4)
     for parameter, (label, _value, gradient) in zip(twin.parameters(), net.parameters(), strict=True):
         np.testing.assert_allclose(gradient.T, parameter.grad.numpy(), 1e-4, 1e-4, err_msg=label)
     twin.eval()

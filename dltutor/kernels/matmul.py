@@ -7,9 +7,9 @@ Shapes   a da (N, D); b db (D, M); c dc (N, M). C-contiguous. Any of N, D, M may
 Dtypes   all float32 or all float64.
 Writes   c overwritten; da, db added to.
 Keeps    nothing.
-Cost     2NDM flops forward, 4NDM backward. In blocks of 4 x 4 each number loaded from memory is used four times.
-Source   Goto, van de Geijn 2008, doi:10.1145/1356052.1356053 (blocking for registers).
-Lesson   06-mlp
+Cost     2NDM flops forward, 4NDM backward. Nearly all additions are of numbers in registers: see add_wide_tiles.
+Source   Goto, van de Geijn 2008, doi:10.1145/1356052.1356053 (panels for the caches, tiles for the registers).
+Lesson   06-mlp, 25-fast-kernels
 """
 
 from __future__ import annotations
@@ -121,9 +121,14 @@ def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
 def copy_panel(b: Matrix, d0: Whole, m0: Whole, D: Whole, flip: Whole, panel: Matrix) -> None:
     """panel[d, m] = b[d0 + d, m0 + m]; with flip, b[m0 + m, d0 + d]"""
     M = panel.shape[1]
+    width = min(M, (b.shape[0] if flip else b.shape[1]) - m0)
+    if width < M:  # beside b there are zeros
+        numbers = panel[:D].reshape(D * M)
+        for i in range(numbers.size):
+            numbers[i] = 0
     if flip:
-        last = min(M, b.shape[0] - m0) - 1
-        for m in range(0, M, 4):  # four by four: panel is written in order
+        last = width - 1
+        for m in range(0, width, 4):  # four by four: panel is written in order
             row0 = b[m0 + min(m, last), d0 : d0 + D]
             row1 = b[m0 + min(m + 1, last), d0 : d0 + D]
             row2 = b[m0 + min(m + 2, last), d0 : d0 + D]
@@ -136,10 +141,8 @@ def copy_panel(b: Matrix, d0: Whole, m0: Whole, D: Whole, flip: Whole, panel: Ma
     else:
         for d in range(D):
             row = b[d0 + d, m0 : m0 + M]
-            for m in range(row.size):
+            for m in range(width):
                 panel[d, m] = row[m]
-            for m in range(row.size, M):
-                panel[d, m] = 0
 
 
 @shared

@@ -19,6 +19,7 @@ from dltutor.engine.run import Lab, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
+from dltutor.kernels.ahead import Ahead
 from dltutor.kernels.clear import clear
 from dltutor.kernels.compile import every_kernel, prepare
 from dltutor.kernels.launch import replayer, use_threads
@@ -135,9 +136,10 @@ class Engine:
         self.send(wire.Ready(self.device, time.monotonic() - began))
 
     def compile(self, kernels: list[str]) -> None:
-        for done, name in enumerate(kernels):
-            self.send(wire.Compiling(done, len(kernels), name.partition(":")[2]))
-            device.kernel(name).warm()
+        with Ahead(device.name(), kernels):
+            for done, name in enumerate(kernels):
+                self.send(wire.Compiling(done, len(kernels), name.partition(":")[2]))
+                device.kernel(name).warm()
 
     def begin(self, start: wire.Start) -> None:
         """A new run; its tick 0, the untrained model, is shown even when it begins paused."""

@@ -43,7 +43,7 @@ from dltutor.kernels.compile import (
     pasted,
 )
 from dltutor.kernels.elementary import exp
-from dltutor.kernels.reduce import block_max, block_sum, rank, with_rank
+from dltutor.kernels.reduce import block_max, block_sum, largest
 from dltutor.kernels.shared import shared
 from dltutor.kernels.stack import WIDE_REGISTERS, stack
 
@@ -212,12 +212,9 @@ def softmax_rows(
     numbers = stack(s, 2, ROWS)
     for r in range(R):
         row, mine = s[r, :near], own + r
-        first = row[0]
-        top = rank(first)
         for u in range(near):
             row[u] = row[u] if u < mine else -INFINITY
-            top = max(top, rank(row[u]))
-        numbers[0, r] = with_rank(first, top)
+        numbers[0, r] = largest(row)
     for r in range(R):
         row, top = s[r, :near], numbers[0, r]
         total = ZERO

@@ -90,10 +90,17 @@ class Kernel:
     vectorise_lines = False  # whether short loops of known length gain from being unrolled and then vectorised
 
     def __init__(
-        self, function: Function, part: bool = False, rows: str = "", sums: str = "", scratch: str = ""
+        self,
+        function: Function,
+        part: bool = False,
+        rows: str = "",
+        sums: str = "",
+        scratch: str = "",
+        nan: bool = True,
     ) -> None:
         self.py_func = function
         self.part = part
+        self.freedom = REORDER if nan else REORDER | {"nnan"}
         self.rows, self.sums, self.scratch = rows.split(), sums.split(), scratch.split()
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
@@ -147,7 +154,7 @@ class Kernel:
         options |= {
             "nogil": True,
             "error_model": "numpy",  # division by zero gives infinity or NaN, as in NumPy
-            "fastmath": REORDER,
+            "fastmath": self.freedom,
             "_nrt": False,  # a kernel allocates nothing; so Numba can leave out the counting of references
             "no_cfunc_wrapper": True,  # nobody calls it from C
         }
@@ -356,8 +363,13 @@ def kernel(function: Function = None, *, rows: str = "", sums: str = "", scratch
     return Kernel(function)
 
 
-def part(function: Function) -> Kernel:
-    """Compile `function` into the kernels that call it; Python cannot."""
+def part(function: Function = None, *, nan: bool = True) -> Any:
+    """Compile `function` into the kernels that call it; Python cannot.
+
+    With nan=False the compiler may take it that no number is NaN.
+    """
+    if function is None:
+        return lambda function: Kernel(function, part=True, nan=nan)
     return Kernel(function, part=True)
 
 

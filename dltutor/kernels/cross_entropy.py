@@ -17,6 +17,8 @@ Lesson   04-loss-functions, 06-mlp
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dltutor.kernels.compile import (
@@ -31,7 +33,7 @@ from dltutor.kernels.compile import (
     cuda_sequence,
     kernel,
 )
-from dltutor.kernels.elementary import exp, log
+from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import BLOCK, WARP, block_max, block_sum, largest
 from dltutor.kernels.softmax import softmax_reference
 
@@ -74,7 +76,7 @@ def cross_entropy_forward(
         scale = ONE / total
         for c in range(C):
             p[n, c] *= scale
-        surprise[n] += log(total)
+        surprise[n] += math.log(total)
         sum_of_all += surprise[n]
     loss[0] = sum_of_all / np.float32(max(N, 1))
 
@@ -122,7 +124,7 @@ def surprise_forward_cuda(
     for c in range(first, C, WARP):
         p[n, c] *= scale
     if first == 0:
-        surprise[n] = log(total) - (z[n, t[n]] - top)
+        surprise[n] = math.log(total) - (z[n, t[n]] - top)
 
 
 @cuda_kernel(threads=BLOCK)
@@ -142,6 +144,6 @@ def cross_entropy_backward_cuda(p: Matrix, t: Labels, dz: Matrix) -> None:
     N, C = p.shape
     for i in range(cuda.grid(1), N * C, cuda.gridsize(1)):
         n, c = i // C, i % C
-        # surprise[n] = log(total) - (z[n, t[n]] - top), then / N
+        # surprise[n] = math.log(total) - (z[n, t[n]] - top), then / N
         truth = ONE if c == t[n] else ZERO
         dz[n, c] += (p[n, c] - truth) / np.float32(N)

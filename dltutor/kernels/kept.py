@@ -7,9 +7,11 @@ it should be is made anew and written again; where nothing can be written, every
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 
@@ -24,13 +26,40 @@ def folder() -> Path:
 def kept(name: str, key: str, make: Callable[[], bytes]) -> bytes:
     """What `make` makes, from a file if it was made before with the same key. Files of `name` with other keys go."""
     file = path(name, key)
-    code = read(file)
-    if not code:
-        code = make()
-        with contextlib.suppress(OSError):  # no folder, no space: then not kept
-            write(file, code)
-            remove_others(file, name)
+    return read(file) or _made(file, name, make)
+
+
+def _made(file: Path, name: str, make: Callable[[], bytes]) -> bytes:
+    """Made here, or by another process while this one waited for it."""
+    with alone(name):
+        code = read(file)
+        if not code:
+            code = make()
+            with contextlib.suppress(OSError):  # no folder, no space: then not kept
+                write(file, code)
+                remove_others(file, name)
     return code
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Nobody else makes something of this name meanwhile; where a file system has no locks, somebody may.
+
+    A process that ends lets go of its locks.
+    """
+    place = int(key(name), 16) % 2**30  # a byte of the file of locks
+    with contextlib.suppress(OSError):
+        fcntl.lockf(_locks(folder()), fcntl.LOCK_EX, 1, place)
+    yield
+    with contextlib.suppress(OSError):
+        fcntl.lockf(_locks(folder()), fcntl.LOCK_UN, 1, place)
+
+
+@cache
+def _locks(folder: Path) -> int:
+    """Stays open: closing it would let go of all locks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def path(name: str, key: str) -> Path:

@@ -17,10 +17,12 @@ Lesson   04-loss-functions
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dltutor.kernels.compile import INFINITY, ZERO, Matrix, Number, cuda, cuda_kernel, kernel, scalar
-from dltutor.kernels.elementary import exp, log
+from dltutor.kernels.elementary import exp
 from dltutor.kernels.reduce import WARP, block_max, block_sum, largest
 
 
@@ -57,7 +59,7 @@ def log_softmax_forward(x: Matrix, y: Matrix) -> None:
         total = ZERO
         for c in range(C):
             total += y[n, c]
-        log_total = log(total)
+        log_total = math.log(total)
         for c in range(C):
             y[n, c] = below(x[n, c], top, log_total)
 
@@ -70,7 +72,7 @@ def log_softmax_backward(y: Matrix, dy: Matrix, dx: Matrix) -> None:
         for c in range(C):
             total += dy[n, c]
         for c in range(C):
-            # y[n, c] = x[n, c] - top - log(total)
+            # y[n, c] = x[n, c] - top - math.log(total)
             dx[n, c] += dy[n, c] - exp(y[n, c]) * total
 
 
@@ -89,7 +91,7 @@ def log_softmax_forward_cuda(x: Matrix, y: Matrix) -> None:
     total = ZERO
     for c in range(first, C, WARP):
         total += exp(x[n, c] - top)
-    log_total = log(block_sum(total))
+    log_total = math.log(block_sum(total))
     for c in range(first, C, WARP):
         y[n, c] = below(x[n, c], top, log_total)
 
@@ -104,5 +106,5 @@ def log_softmax_backward_cuda(y: Matrix, dy: Matrix, dx: Matrix) -> None:
         total += dy[n, c]
     total = block_sum(total)
     for c in range(first, C, WARP):
-        # y[n, c] = x[n, c] - top - log(total)
+        # y[n, c] = x[n, c] - top - math.log(total)
         dx[n, c] += dy[n, c] - exp(y[n, c]) * total

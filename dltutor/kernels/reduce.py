@@ -6,56 +6,23 @@ order is always the same, so a sum is, too, to the bit.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from dltutor.kernels.compile import Number, Vector, cuda, part, scalar
 
 BLOCK = 256  # the largest block that can do it; any power of two up to there
 WARP = 32  # threads that run in step: enough for a row of a few hundred numbers
-SIGN_KEPT = np.int32(2**31 - 1)
 
 # ---------------------------------------------------------------- CPU
 
 
-@part
+@part(nan=False)
 def largest(x: Vector) -> Number:
-    """The largest number of x, which has one at least.
-
-    The maximum of float32 is not found for many at once, because of what NaN would do to it; that of integers is. So
-    the numbers are compared by their ranks. NaN may or may not be taken for the largest.
-    """
-    first = x[0]
-    top = rank(first)
+    """The largest number of x, which has one at least. NaN may or may not be taken for it."""
+    top = x[0]
     for i in range(1, x.size):
-        top = max(top, rank(x[i]))
-    return with_rank(first, top)
-
-
-@scalar
-def rank(x: Number) -> Any:
-    """Something that compares as x does."""
-    return x
-
-
-@rank.float32
-def _rank_float32(x: Number) -> Any:
-    """The bits of a float32 are ordered as integers are, but for the negative ones, which run backwards."""
-    bits = np.float32(x).view(np.int32)
-    return bits if bits >= 0 else np.int32(bits ^ SIGN_KEPT)
-
-
-@scalar
-def with_rank(_like: Number, place: Any) -> Number:
-    """The number, of the same type as the first, that has this rank."""
-    return place
-
-
-@with_rank.float32
-def _with_rank_float32(_like: Number, place: Any) -> Number:
-    bits = np.int32(place)
-    return np.int32(bits if bits >= 0 else bits ^ SIGN_KEPT).view(np.float32)
+        top = x[i] if x[i] > top else top
+    return top
 
 
 # ---------------------------------------------------------------- CUDA

@@ -89,7 +89,7 @@ def digits_cnn() -> Work:
 def _cnn(channels: int, side: int, widths: tuple[int, ...], hidden: int) -> our.Sequential:
     layers: list[our.Layer] = []
     for width in widths:
-        layers += [our.Conv2d(channels, width, 3, padding=1), our.ReLU(), our.MaxPool2d(2)]
+        layers.append(our.ConvBlock(channels, width, 3, padding=1))  # convolution, ReLU, max pooling
         channels, side = width, side // 2
     inputs = channels * side**2
     head = [our.Dense(inputs, hidden), our.ReLU(), our.Dense(hidden, 10)] if hidden else [our.Dense(inputs, 10)]

@@ -22,12 +22,12 @@ from dltutor.kernels.stack import WIDE_REGISTERS, stack
 from dltutor.kernels.tiles import EACH, SIDE, column_of, multiply_tiles, row_of
 
 AS_IT_IS, FLIPPED = np.int64(0), np.int64(1)
-FEW = 4
+FEW = 4  # rows of a: for fewer, b is not worth copying
 HEIGHT = 256  # rows of a and c that pass a panel before it is copied again
 DEPTH = 128  # rows of a panel
-# Columns of a panel. A tile of 4 x 64 takes half of 32 registers of 16 numbers, one of 4 x 24 most of 16 of 8 numbers.
-WIDE = 64 if WIDE_REGISTERS else 24
-NARROW = 16 if WIDE_REGISTERS else 24
+# Columns of a panel. A tile of 4 x 64 takes half of 32 registers of 16 numbers, one of 4 x 16 half of 16 registers of 8.
+WIDE = 64 if WIDE_REGISTERS else 16
+NARROW = 16
 
 
 def matmul_reference(a: Matrix, b: Matrix) -> Matrix:
@@ -100,7 +100,7 @@ def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
     """
     N, M = c.shape
     D = a.shape[1]
-    if N < FEW and not flip:  # then b is not worth copying
+    if N < FEW and not flip:
         add_rows(a, b, c, 0, 0)
         return
     wide, narrow = stack(c, DEPTH, WIDE), stack(c, DEPTH, NARROW)

@@ -355,7 +355,9 @@ def dense_leaky_relu_forward_cuda(
 
 
 @cuda_kernel(threads=128, over="dz")
-def undo_leaky_relu_cuda(y: Matrix, slope: Number, dy: Matrix, dz: Matrix) -> None:
+def undo_leaky_relu_cuda(
+    y: Matrix, slope: Number, dy: Matrix, dz: Matrix,
+) -> None:  # fmt: skip
     M = dy.shape[1]
     for i in range(cuda.grid(1), dy.size, cuda.gridsize(1)):
         n, m = i // M, i % M

@@ -25,7 +25,7 @@ AS_IT_IS, FLIPPED = np.int64(0), np.int64(1)
 FEW = 4  # rows of a: for fewer, b is not worth copying
 HEIGHT = 256  # rows of a and c that pass a panel before it is copied again
 DEPTH = 128  # rows of a panel
-# Columns of a panel. A tile of 4 x 64 takes half of 32 registers of 16 numbers, one of 4 x 16 half of 16 registers of 8.
+# Columns of a panel. A tile of 4 x 64 takes half of 32 registers of 16 numbers, one of 4 x 16 half of 16 of 8 numbers.
 WIDE = 64 if WIDE_REGISTERS else 16
 NARROW = 16
 
@@ -118,7 +118,9 @@ def add_panels(a: Matrix, b: Matrix, c: Matrix, flip: Whole) -> None:
 
 
 @shared
-def copy_panel(b: Matrix, d0: Whole, m0: Whole, D: Whole, flip: Whole, panel: Matrix) -> None:
+def copy_panel(
+    b: Matrix, d0: Whole, m0: Whole, D: Whole, flip: Whole, panel: Matrix,
+) -> None:  # fmt: skip
     """panel[d, m] = b[d0 + d, m0 + m]; with flip, b[m0 + m, d0 + d]"""
     M = panel.shape[1]
     width = min(M, (b.shape[0] if flip else b.shape[1]) - m0)
@@ -128,7 +130,7 @@ def copy_panel(b: Matrix, d0: Whole, m0: Whole, D: Whole, flip: Whole, panel: Ma
             numbers[i] = 0
     if flip:
         last = width - 1
-        for m in range(0, width, 4):  # four by four: panel is written in order
+        for m in range(0, width, 4):  # so that it is written in order
             row0 = b[m0 + min(m, last), d0 : d0 + D]
             row1 = b[m0 + min(m + 1, last), d0 : d0 + D]
             row2 = b[m0 + min(m + 2, last), d0 : d0 + D]
@@ -175,7 +177,9 @@ def add_wide_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: Whole) -> None:
 
 
 @shared
-def add_narrow_tiles(a: Matrix, panel: Matrix, c: Matrix, m0: Whole) -> None:
+def add_narrow_tiles(
+    a: Matrix, panel: Matrix, c: Matrix, m0: Whole,
+) -> None:  # fmt: skip
     """The same with 8 rows of NARROW numbers, for the last columns."""
     N, D = a.shape
     last = N - 1

@@ -79,7 +79,9 @@ def matmul_nn_forward(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @kernel(rows="a b dc da db")
-def matmul_nn_backward(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_nn_backward(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     for z in range(dc.shape[0]):
         # c = a b
         add_product_transposed(dc[z], b[z], da[z])
@@ -94,7 +96,9 @@ def matmul_nt_forward(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @kernel(rows="a b dc da db")
-def matmul_nt_backward(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_nt_backward(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     for z in range(dc.shape[0]):
         # c = a b^T
         add_product(dc[z], b[z], da[z])
@@ -109,7 +113,9 @@ def matmul_tn_forward(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @kernel(rows="a b dc da db")
-def matmul_tn_backward(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_tn_backward(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     for z in range(dc.shape[0]):
         # c = a^T b
         add_product_transposed(b[z], dc[z], da[z])
@@ -124,7 +130,9 @@ def matmul_tt_forward(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @kernel(rows="a b dc da db")
-def matmul_tt_backward(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_tt_backward(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     for z in range(dc.shape[0]):
         # c = a^T b^T
         add_product_transposed(b[z].T, dc[z], da[z])
@@ -157,7 +165,9 @@ def matmul_nn_forward_cuda(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @cuda_sequence
-def matmul_nn_backward_cuda(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_nn_backward_cuda(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     product_cuda(dc, 0, b, 1, 1, da)
     product_cuda(a, 1, dc, 0, 1, db)
 
@@ -168,7 +178,9 @@ def matmul_nt_forward_cuda(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @cuda_sequence
-def matmul_nt_backward_cuda(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_nt_backward_cuda(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     product_cuda(dc, 0, b, 0, 1, da)
     product_cuda(dc, 1, a, 0, 1, db)
 
@@ -179,7 +191,9 @@ def matmul_tn_forward_cuda(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @cuda_sequence
-def matmul_tn_backward_cuda(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_tn_backward_cuda(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     product_cuda(b, 0, dc, 1, 1, da)
     product_cuda(a, 0, dc, 0, 1, db)
 
@@ -190,6 +204,8 @@ def matmul_tt_forward_cuda(a: Tensor3, b: Tensor3, c: Tensor3) -> None:
 
 
 @cuda_sequence
-def matmul_tt_backward_cuda(a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3) -> None:
+def matmul_tt_backward_cuda(
+    a: Tensor3, b: Tensor3, dc: Tensor3, da: Tensor3, db: Tensor3,
+) -> None:  # fmt: skip
     product_cuda(b, 1, dc, 1, 1, da)
     product_cuda(dc, 1, a, 1, 1, db)

@@ -62,13 +62,17 @@ def to_int8(steps: Number, zero: Whole) -> Whole:
 
 
 @kernel(rows="x q")
-def quantise_forward(x: Vector, scale: Number, zero: Whole, q: Int8Vector) -> None:
+def quantise_forward(
+    x: Vector, scale: Number, zero: Whole, q: Int8Vector,
+) -> None:  # fmt: skip
     for i in range(x.size):
         q[i] = np.int8(to_int8(x[i] / scale, zero))
 
 
 @kernel(rows="q x")
-def dequantise_forward(q: Int8Vector, scale: Number, zero: Whole, x: Vector) -> None:
+def dequantise_forward(
+    q: Int8Vector, scale: Number, zero: Whole, x: Vector,
+) -> None:  # fmt: skip
     offset = np.float32(zero)
     for i in range(q.size):
         x[i] = scale * (np.float32(q[i]) - offset)
@@ -78,13 +82,17 @@ def dequantise_forward(q: Int8Vector, scale: Number, zero: Whole, x: Vector) -> 
 
 
 @cuda_kernel(threads=128, over="q")
-def quantise_forward_cuda(x: Vector, scale: Number, zero: Whole, q: Int8Vector) -> None:
+def quantise_forward_cuda(
+    x: Vector, scale: Number, zero: Whole, q: Int8Vector,
+) -> None:  # fmt: skip
     for i in range(cuda.grid(1), q.size, cuda.gridsize(1)):
         q[i] = np.int8(to_int8(x[i] / scale, zero))
 
 
 @cuda_kernel(threads=128, over="x")
-def dequantise_forward_cuda(q: Int8Vector, scale: Number, zero: Whole, x: Vector) -> None:
+def dequantise_forward_cuda(
+    q: Int8Vector, scale: Number, zero: Whole, x: Vector,
+) -> None:  # fmt: skip
     offset = np.float32(zero)
     for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         x[i] = scale * (np.float32(q[i]) - offset)

@@ -13,7 +13,6 @@ holds half a million bytes at least: keep to a tenth of that.
 from __future__ import annotations
 
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import numpy as np

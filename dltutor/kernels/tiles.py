@@ -75,7 +75,9 @@ def multiply_tiles(
 
 
 @cuda_part
-def load_tile(a: Matrix, n0: Whole, d0: Whole, flip: Whole, tile: Matrix) -> None:
+def load_tile(
+    a: Matrix, n0: Whole, d0: Whole, flip: Whole, tile: Matrix,
+) -> None:  # fmt: skip
     """tile[d, n] = a[n0 + n, d0 + d]; with flip, a[d0 + d, n0 + n]
 
     Threads next to each other read what is side by side in memory.

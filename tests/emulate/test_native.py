@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dltutor.emulate import native
-from dltutor.kernels import kept
 from dltutor.emulate.native import Native
 from dltutor.errors import DltutorError
+from dltutor.kernels import kept
 from dltutor.kernels.compile import (
     ZERO,
     CudaKernel,

@@ -167,10 +167,10 @@ def show(races: Iterable[Versus], machine: dict[str, Any]) -> None:
 
 def _line(name: str, *columns: object) -> str:
     """In 80 columns."""
-    return pad(name, 38) + "".join(pad(str(column), -width) for column, width in zip(columns, WIDTHS, strict=True))
+    return pad(name, 36) + "".join(pad(str(column), -width) for column, width in zip(columns, WIDTHS, strict=True))
 
 
-WIDTHS = 14, 8, 10, 10, 8
+WIDTHS = 14, 8, 9, 8, 7
 
 
 def pad(text: str, width: int) -> str:

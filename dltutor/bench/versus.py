@@ -170,7 +170,7 @@ def _line(name: str, *columns: object) -> str:
     return pad(name, 36) + "".join(pad(str(column), -width) for column, width in zip(columns, WIDTHS, strict=True))
 
 
-WIDTHS = 14, 8, 9, 8, 7
+WIDTHS = 14, 8, 8, 8, 6
 
 
 def pad(text: str, width: int) -> str:

@@ -10,18 +10,34 @@ import numpy as np
 
 from dltutor.bench import rows
 from dltutor.kernels.compile import Vector, kernel
+from dltutor.kernels.stack import WIDE_REGISTERS, stack
 
-LANES, TERMS = 64, 4096  # multiplications and additions that do not wait for each other; how often each is done
+REGISTER = 16 if WIDE_REGISTERS else 8  # float32 in one
+
+ROWS, COLUMNS, TERMS = 4, 4 * REGISTER, 10_000  # as many sums as stay in registers; how often each is added to
 FAR = 2**24  # float32 in an array that fits no cache
 TRIES = 7
 
 
 @kernel
 def multiply_add(x: Vector, y: Vector) -> None:
-    """y[i] <- y[i] x[i] + x[i], TERMS times: 64 numbers stay in registers."""
+    """y[i] <- the sum of TERMS products: nothing is loaded or stored between them."""
+    sums = stack(y, ROWS, COLUMNS)
+    for i in range(ROWS):
+        for m in range(COLUMNS):
+            sums[i, m] = 0
     for _term in range(TERMS):
-        for i in range(LANES):
-            y[i] = y[i] * x[i] + x[i]
+        for m in range(COLUMNS):
+            sums[0, m] += x[0] * x[m]
+            sums[1, m] += x[1] * x[m]
+            sums[2, m] += x[2] * x[m]
+            sums[3, m] += x[3] * x[m]
+    for i in range(ROWS):
+        for m in range(COLUMNS):
+            y[i * COLUMNS + m] = sums[i, m]
+
+
+multiply_add.vectorise_lines = True
 
 
 @kernel
@@ -38,8 +54,8 @@ def machine(packages: Iterable[str] = ()) -> dict[str, Any]:
 
 def _peak() -> float:
     """float32 operations of one thread, in 10^9 a second."""
-    x, y = np.full(LANES, 1e-3, np.float32), np.zeros(LANES, np.float32)
-    return round(2 * LANES * TERMS / _shortest(lambda: multiply_add(x, y)) / 1e9, 1)
+    x, y = np.ones(COLUMNS, np.float32), np.zeros(ROWS * COLUMNS, np.float32)
+    return round(2 * y.size * TERMS / _shortest(lambda: multiply_add(x, y)) / 1e9, 1)
 
 
 def _bandwidth() -> float:

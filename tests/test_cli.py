@@ -263,7 +263,7 @@ def test_what_a_lab_prints_stays_out_of_the_json(said):
 def test_warming_says_what_was_compiled(said):
     code, out, _ = said("warm", "layered")
     assert code == 0
-    assert "layered: 4 kernels ready in" in out
+    assert "layered: 5 kernels ready in" in out
 
 
 # ---------------------------------------------------------------- progress

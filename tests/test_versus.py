@@ -16,6 +16,7 @@ from dltutor.errors import DltutorError
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versus, "SECONDS", 0.0)
     monkeypatch.setattr(versus, "SLICE", 0.0)
+    monkeypatch.setattr(versus, "PAUSE", 0.0)
 
 
 def test_a_race_calls_both_and_tells_their_times() -> None:

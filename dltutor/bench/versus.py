@@ -27,6 +27,7 @@ from dltutor.i18n import _
 Work = Callable[[], object]
 OPPONENTS = {"torch": "torch", "torch.compile": "torch", "numpy": "numpy", "sklearn": "scikit-learn"}  # packages
 SLICE = 0.02  # seconds that one side of a round takes at least
+PAUSE = 0.05  # seconds: the other side's threads go on waiting for work, with all their might, for up to 20 ms
 SECONDS, ROUNDS_AT_LEAST = 3.0, 5  # spent on a pair, and rounds however long they take
 
 
@@ -102,6 +103,7 @@ def _repetitions(work: Work) -> int:
 
 
 def _seconds(work: Work, often: int) -> float:
+    time.sleep(PAUSE)
     start = time.perf_counter()
     for _time in range(often):
         work()

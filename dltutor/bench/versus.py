@@ -27,7 +27,7 @@ from dltutor.i18n import _
 Work = Callable[[], object]
 OPPONENTS = {"torch": "torch", "torch.compile": "torch", "numpy": "numpy", "sklearn": "scikit-learn"}  # packages
 SLICE = 0.02  # seconds that one side of a round takes at least
-PAUSE = 0.05  # seconds: the other side's threads go on waiting for work, with all their might, for up to 20 ms
+PAUSE = 0.15  # seconds: the other side's threads go on waiting for work, with all their might, for up to 100 ms
 SECONDS, ROUNDS_AT_LEAST = 3.0, 5  # spent on a pair, and rounds however long they take
 
 

@@ -18,11 +18,21 @@ WARP = 32  # threads that run in step: enough for a row of a few hundred numbers
 
 @part(nan=False)
 def largest(x: Vector) -> Number:
-    """The largest number of x, which has one at least. NaN may or may not be taken for it."""
-    top = x[0]
-    for i in range(1, x.size):
-        top = x[i] if x[i] > top else top
-    return top
+    """The largest number of x, which has one at least. NaN may or may not be taken for it.
+
+    Four candidates, so that four comparisons need not wait for each other.
+    """
+    a = b = c = d = x[0]
+    whole = x.size - x.size % 4
+    for i in range(0, whole, 4):
+        a = x[i] if x[i] > a else a
+        b = x[i + 1] if x[i + 1] > b else b
+        c = x[i + 2] if x[i + 2] > c else c
+        d = x[i + 3] if x[i + 3] > d else d
+    for i in range(whole, x.size):
+        a = x[i] if x[i] > a else a
+    a, c = (a if a > b else b), (c if c > d else d)
+    return a if a > c else c
 
 
 # ---------------------------------------------------------------- CUDA

@@ -102,7 +102,7 @@ def read(doc: str) -> tuple[str, dict[str, str], tuple[str, ...]]:
             label = start[1]
             formulas[label] = start[2]
         elif more and label:
-            formulas[label] += f"  {more[1]}"
+            formulas[label] += f"\n{more[1]}"
         else:
             label = ""
     lessons = re.search(r"^Lesson +(.*)$", doc, re.MULTILINE)
@@ -267,8 +267,8 @@ def _entry(operation: Operation, passed: dict[str, str]) -> Iterator[str]:
     marks = " ".join(_mark(operation, passed, name) for name in CHECKS)
     lessons = " ".join(lesson[:2] for lesson in operation.lessons)
     yield f"{operation.name:<22}{marks}   {lessons}"
-    formula = next(iter(operation.formulas.values()), operation.title)
-    yield f"    {textwrap.shorten(formula, 76, placeholder=' …')}"
+    first_line, *more = next(iter(operation.formulas.values())).splitlines()
+    yield f"    {textwrap.shorten(first_line, 74, placeholder='')}{' …' if more or len(first_line) > 74 else ''}"
 
 
 def _mark(operation: Operation, passed: dict[str, str], name: str) -> str:
@@ -325,6 +325,7 @@ def _table(rows: dict[str, str]) -> list[str]:
     widest = max((cell_len(label) for label in rows), default=0) + 2
     made = []
     for label, text in rows.items():
-        first, *more = textwrap.wrap(text, max(20, 76 - widest)) or [""]
+        lines = [part for line in text.splitlines() for part in textwrap.wrap(line, max(20, 76 - widest))]
+        first, *more = lines or [""]
         made += ["  " + label + " " * (widest - cell_len(label)) + first, *(" " * (widest + 2) + line for line in more)]
     return made

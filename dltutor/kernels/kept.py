@@ -50,9 +50,11 @@ def alone(name: str) -> Iterator[None]:
     place = int(key(name), 16) % 2**30  # a byte of the file of locks
     with contextlib.suppress(OSError):
         fcntl.lockf(_locks(folder()), fcntl.LOCK_EX, 1, place)
-    yield
-    with contextlib.suppress(OSError):
-        fcntl.lockf(_locks(folder()), fcntl.LOCK_UN, 1, place)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(_locks(folder()), fcntl.LOCK_UN, 1, place)
 
 
 @cache

@@ -57,7 +57,7 @@ def signature(kernel: Kernel) -> str:
 
 def compiled(kernel: Kernel, kinds: tuple[Any, ...]) -> bytes:
     """Let Numba compile it: what a file holds."""
-    with vectorised_lines(kernel.vectorise_lines):
+    with vectorised_lines(kernel.vectorise_lines), without_collector():
         kernel.dispatcher.compile(kinds)
     made = kernel.dispatcher.overloads[kinds]
     symbol = made.fndesc.llvm_func_name
@@ -72,8 +72,10 @@ def vectorised_lines(wanted: bool) -> Iterator[None]:
 
     config: Any = numba.config
     before, config.SLP_VECTORIZE = config.SLP_VECTORIZE, int(wanted)
-    yield
-    config.SLP_VECTORIZE = before
+    try:
+        yield
+    finally:
+        config.SLP_VECTORIZE = before
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -75,7 +74,9 @@ def _installed(package: str) -> bool:
 
 def thread_counts() -> list[int]:
     """One, and as many as there are cores."""
-    return sorted({1, os.cpu_count() or 1})
+    from dltutor.kernels.launch import usable_cores
+
+    return sorted({1, usable_cores()})
 
 
 def race(pair: Pair, threads: int) -> Versus:

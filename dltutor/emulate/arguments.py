@@ -10,6 +10,7 @@ import numpy as np
 from dltutor.emulate.memory import GLOBAL_SHIFT, Piece, Space
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
+from dltutor.kernels.launch import array_words
 
 Array = Any
 
@@ -30,7 +31,7 @@ class Arguments:
         for kind, value in zip(types, values, strict=True):
             if isinstance(value, np.ndarray):
                 piece, offset = next(places)
-                yield from flatten(value, self.space.address(piece) + offset)
+                yield from array_words(value, self.space.address(piece) + offset)
             else:
                 yield scalar_of(kind, value)
 
@@ -47,11 +48,6 @@ class Arguments:
         for array, (piece, offset) in zip(self.arrays, self.homes, strict=True):
             start = int(self.space.starts[piece]) + offset
             yield self.space.bytes[start : start + array.nbytes]
-
-
-def flatten(array: Array, address: int) -> list[int]:
-    """An array as Numba hands it to a kernel: two pointers of the host, sizes, the data, shape and strides."""
-    return [0, 0, array.size, array.itemsize, address, *array.shape, *array.strides]
 
 
 def scalar_of(kind: Any, value: Any) -> Any:

@@ -49,7 +49,7 @@ class Compiled:
     def modules(self) -> tuple[str, ...]:
         """LLVM IR as NVVM gets it: the kernel's own module, then those of the functions that it calls.
 
-        The kernel takes what the card is given (see `flatten` in arguments.py) and returns nothing. llvmlite's
+        The kernel takes what the card is given (see `array_words` in launch.py) and returns nothing. llvmlite's
         parse_assembly reads it, and writes it again with its pointers as `ptr`.
         """
         return tuple(str(library._module) for library in with_called(self.library))

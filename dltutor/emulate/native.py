@@ -15,7 +15,6 @@ from __future__ import annotations
 import ctypes
 import importlib.metadata
 import math
-import re
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -24,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from dltutor.emulate.arguments import flatten, require_matching
+from dltutor.emulate.arguments import require_matching
 from dltutor.kernels import kept, machine
-from dltutor.kernels.compile import CudaKernel, argument_names, source_stamp
+from dltutor.kernels.compile import CudaKernel, Size, argument_names, declared, source_stamp
+from dltutor.kernels.launch import array_words
 
-Size = tuple[int, int, int]
 ALIGNMENT = 64  # of scratch memory, in bytes
 MAKERS = ("front", "library", "schedule", "translate")  # of the machine code
 
@@ -72,6 +71,11 @@ class Bound:
         self.scratch = kernel.scratch(math.prod(block))
         self.sizes = np.array([*grid, *block, self.scratch.ctypes.data], np.int64)
         self.words = np.array(words, np.int64)
+
+    @property
+    def row(self) -> tuple[int, int, int]:
+        """Of a table of launches: the function, and what it is called with."""
+        return self.kernel.address, self.sizes.ctypes.data, self.words.ctypes.data
 
     def run(self) -> None:
         self.kernel.call(self.sizes.ctypes.data, self.words.ctypes.data)
@@ -138,32 +142,29 @@ def version(package: str) -> str:
 
 # ---------------------------------------------------------------- arguments
 
-DECLARED = re.compile(r"(\w+)(?:\[([^]]*)\])?")  # float32[:, ::1] or int64
-
 
 class Parameter:
     """One argument as a kernel declares it; `ndim` is None for a number."""
 
-    def __init__(self, name: str, dtype: str, axes: str) -> None:
+    def __init__(self, name: str, dtype: str, axes: int) -> None:
         self.name = name
         self.dtype = np.dtype(dtype)
-        self.ndim = axes.count(",") + 1 if axes else None
-        self.size = 5 + 2 * self.ndim if self.ndim else 1  # in words
-        self._declared = f"{dtype}[{axes}]" if axes else dtype
+        self.ndim = axes or None
+        self.size = 5 + 2 * axes if axes else 1  # in words
 
     def __str__(self) -> str:
-        return self._declared
+        """float32[:, ::1] or int64"""
+        return f"{self.dtype}[{':, ' * (self.ndim - 1)}::1]" if self.ndim else str(self.dtype)
 
     def words(self, value: Any) -> list[int]:
         """What the kernel is handed: 64 bits each, a number in the first of them."""
         if self.ndim:
-            return flatten(value, value.ctypes.data)
+            return array_words(value, value.ctypes.data)
         word = np.zeros(1, np.int64)
         word.view(self.dtype)[0] = value
         return word.tolist()
 
 
 def parameters(kernel: CudaKernel) -> tuple[Parameter, ...]:
-    declared = DECLARED.findall(kernel.signature.removeprefix("void"))
     names = argument_names(kernel.py_func)
-    return tuple(Parameter(name, *kind) for name, kind in zip(names, declared, strict=True))
+    return tuple(Parameter(name, *kind) for name, kind in zip(names, declared(kernel), strict=True))

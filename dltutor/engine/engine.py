@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import sys
 import time
 import traceback
@@ -22,15 +21,8 @@ from dltutor.kernels import device
 from dltutor.kernels.ahead import Ahead
 from dltutor.kernels.clear import clear
 from dltutor.kernels.compile import every_kernel, prepare
-from dltutor.kernels.launch import replayer, use_threads
+from dltutor.kernels.launch import replayer, usable_cores, use_threads
 from dltutor.lesson import Heading, load_front_matter
-
-
-def usable_cores() -> list[int]:
-    """Of this process: fewer than the machine has, where it is confined to some."""
-    confined = getattr(os, "sched_getaffinity", None)  # Linux only
-    return sorted(confined(0)) if confined else list(range(os.cpu_count() or 1))
-
 
 CLEAR = f"dltutor/kernels/clear.py:{clear.__name__}"  # every backward pass starts with it
 
@@ -53,7 +45,7 @@ class Engine:
 
     def serve(self) -> None:
         """For ever: the process ends with its parent."""
-        use_threads(max(1, len(usable_cores()) - 1))  # one is left to the application
+        use_threads(max(1, usable_cores() - 1))  # one is left to the application
         while True:
             try:
                 self.obey_waiting()

@@ -10,13 +10,13 @@ in one thread only.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from types import TracebackType
 
 from dltutor.kernels import device
 from dltutor.kernels.compile import Kernel
+from dltutor.kernels.launch import usable_cores
 
 WORTH_IT = 4  # kernels to compile: a second Python and a second Numba take a second to start
 
@@ -29,7 +29,7 @@ class Ahead:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> None:
-        if len(self._missing) < WORTH_IT or (os.cpu_count() or 1) < 2:
+        if len(self._missing) < WORTH_IT or usable_cores() < 2:
             return
         command = [sys.executable, "-m", "dltutor.kernels.ahead", self._device, *reversed(self._missing)]
         quiet = subprocess.DEVNULL

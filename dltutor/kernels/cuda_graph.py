@@ -16,10 +16,8 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
 from dltutor.kernels.compile import CudaKernel, CudaSequence, Size, argument_names, cuda_run_with
-from dltutor.kernels.launch import PIECES, replayer
+from dltutor.kernels.launch import Table, array_words
 
 Operation = CudaKernel | CudaSequence
 
@@ -106,7 +104,7 @@ def card_words(argument: Any, kind: Any) -> list[Any]:
     if not hasattr(kind, "ndim"):
         return [getattr(ctypes, {"float32": "c_float", "int64": "c_int64"}[str(kind)])(argument)]
     address = argument.device_ctypes_pointer.value or 0  # none where it has no elements
-    return [0, 0, argument.size, argument.dtype.itemsize, address, *argument.shape, *argument.strides]
+    return array_words(argument, address)
 
 
 class CudaGraph:
@@ -198,7 +196,9 @@ class EmulatedGraph:
     def replay(self) -> None:
         parts = [part for launch in self.launches for part in launch.parts]
         if self._run is None or parts != self._parts:
-            self._parts, self._run = parts, native_replay(parts)
+            self._parts = parts
+            self._table = Table([[part.row] for part in parts])
+            self._run = self._table.alone()
         self._run()
 
 
@@ -206,14 +206,3 @@ def bind_native(kernel: CudaKernel, grid: Size, block: Size, arguments: tuple[An
     from dltutor.emulate.native import native
 
     return native(kernel).bind(grid, block, arguments)
-
-
-def native_replay(parts: Sequence[Any]) -> Callable[[], int]:
-    """The call that runs bound kernels one after the other. See replayer() in launch.py for the table."""
-    steps = np.zeros((len(parts), PIECES, 3), np.int64)
-    for row, part in zip(steps, parts, strict=True):
-        row[0] = part.kernel.address, part.sizes.ctypes.data, part.words.ctypes.data
-    arrived = np.zeros(1, np.int64)
-    numbers = [ctypes.c_int64(n) for n in (0, 1, len(parts), steps.ctypes.data, arrived.ctypes.data)]
-    replay = replayer()
-    return lambda: replay(*numbers) + 0 * steps.size  # which keeps the table alive

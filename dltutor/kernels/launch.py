@@ -19,6 +19,7 @@ on the sizes alone, so the numbers are the same for one thread and for many.
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -91,22 +92,26 @@ class Graph:
             raise DltutorError(_("a kernel raised an error"), _("Call it by itself to see which one, and why."))
 
     def _prepare(self) -> Callable[[], int]:
-        self._table = Table(self._stages)
+        trampolines = addresses(launch.form for stage in self._stages for launch in stage)
+        self._table = Table(
+            [
+                [(trampolines[launch.form], launch.function, launch.words.ctypes.data) for launch in stage]
+                for stage in self._stages
+            ]
+        )
         shared = any(len(stage) > 1 for stage in self._stages)
         self._run = Timed(self._table).run if shared else self._table.alone()
         return self._run
 
 
 class Table:
-    """What the native loop reads: a row a stage, and in it for each piece three addresses: trampoline, code, words."""
+    """What the native loop reads: a row a stage, and in it for each piece a function and the two addresses that it is
+    called with; of a launch, its trampoline, machine code and words. Whoever has the table keeps what they point to."""
 
-    def __init__(self, stages: list[list[Launch]]) -> None:
-        trampolines = addresses(launch.form for stage in stages for launch in stage)
-        self.stages = stages  # own the words
+    def __init__(self, stages: list[list[tuple[int, int, int]]]) -> None:
         self.steps = np.zeros((len(stages), PIECES, 3), np.int64)
         for row, stage in zip(self.steps, stages, strict=True):
-            for entry, launch in zip(row, stage, strict=False):
-                entry[:] = trampolines[launch.form], launch.function, launch.words.ctypes.data
+            row[: len(stage)] = stage
         self.arrived = np.zeros(1, np.int64)  # threads at a barrier, all stages together
 
     def alone(self) -> Callable[[], int]:
@@ -115,7 +120,7 @@ class Table:
 
     def part(self, thread: int, threads: int) -> Callable[[], int]:
         """Run every `threads`-th piece of each stage, and wait after each for the other threads."""
-        replay, count = replayer(), len(self.stages)
+        replay, count = replayer(), len(self.steps)
         words = [thread, threads, count, self.steps.ctypes.data, self.arrived.ctypes.data]
         numbers = tuple(ctypes.c_int64(word) for word in words)
         return lambda: replay(*numbers)
@@ -152,6 +157,12 @@ class Timed:
 TRIALS = 3
 WORTH_IT = 0.0004  # seconds: waking a thread takes up to a quarter of that
 _crew: list[ThreadPoolExecutor] = []  # one thread each, so that all of them are awake at the same time
+
+
+def usable_cores() -> int:
+    """Of this process: fewer than the machine has, where it is confined to some."""
+    confined = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(confined(0)) if confined else os.cpu_count() or 1
 
 
 def use_threads(count: int) -> None:
@@ -226,11 +237,16 @@ def form(kernel: Kernel) -> str:
     return "".join("ppiip" + "ii" * axes if axes else letters[dtype] for dtype, axes in declared(kernel))
 
 
-def _words(argument: Any) -> tuple[int, ...]:
+def _words(argument: Any) -> list[int]:
     if not isinstance(argument, np.ndarray):
-        return (0,)  # Launch.set writes it
+        return [0]  # Launch.set writes it
     assert argument.flags.c_contiguous, "kernels take C-contiguous arrays"
-    return 0, 0, argument.size, argument.itemsize, argument.ctypes.data, *argument.shape, *argument.strides
+    return array_words(argument, argument.ctypes.data)
+
+
+def array_words(array: Any, address: int) -> list[int]:
+    """An array as Numba hands it to a kernel, on every device: see `form`."""
+    return [0, 0, array.size, array.dtype.itemsize, address, *array.shape, *array.strides]
 
 
 def _starts(arguments: tuple[Any, ...]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.layers.network import Layer
+from dltutor.layers.network import Activation, Layer
 from dltutor.layers.tape import Tape, Value
 
 
@@ -29,24 +29,13 @@ class LeakyReLU(Layer):
         return y
 
 
-class Curve(Layer):
-    """A function of each number by itself whose derivative is written with x."""
-
-    operation = ""
-
-    def record(self, tape: Tape, x: Value) -> Value:
-        y = tape.value(x.shape, _("output"))
-        tape.run(f"{self.operation}_forward", x.flat.data, y.flat.data)
-        tape.undo(f"{self.operation}_backward", x.flat.data, y.flat.grad, x.flat.grad)
-        return y
-
-
-class GELU(Curve):
+class GELU(Activation):
     """y = x Phi(x), Phi(x) the share of standard normal numbers below x; nearly the same, and faster, with form="tanh".
 
     Phi(x) is 1/2 + erf(x / sqrt 2) / 2: dltutor/kernels/gelu.py.
     """
 
+    keeps_input = True
     rectifies = True
 
     def __init__(self, form: str = "exact") -> None:
@@ -59,40 +48,31 @@ class GELU(Curve):
         return _("GELU")
 
 
-class Softplus(Curve):
+class Softplus(Activation):
     """y = ln (1 + e^x)"""
 
     operation = "softplus"
+    keeps_input = True
 
     def name(self) -> str:
         return _("softplus")
 
 
-class RowActivation(Layer):
-    """A function of each row, of the last axis, as a whole. Its derivative is written with y."""
-
-    operation = ""
-
-    def record(self, tape: Tape, x: Value) -> Value:
-        y = tape.value(x.shape, _("output"))
-        tape.run(f"{self.operation}_forward", x.rows.data, y.rows.data)
-        tape.undo(f"{self.operation}_backward", y.rows.data, y.rows.grad, x.rows.grad)
-        return y
-
-
-class Softmax(RowActivation):
+class Softmax(Activation):
     """y = e^x / sum of e^x over the row: probabilities. Before a SoftmaxCrossEntropy it is one too many."""
 
     operation = "softmax"
+    of_rows = True
 
     def name(self) -> str:
         return _("softmax")
 
 
-class LogSoftmax(RowActivation):
+class LogSoftmax(Activation):
     """y = x - ln (sum of e^x over the row): logarithms of probabilities"""
 
     operation = "log_softmax"
+    of_rows = True
 
     def name(self) -> str:
         return _("log-softmax")

@@ -21,10 +21,10 @@ from dltutor.kernels import device
 from dltutor.kernels.attention import attention_room
 from dltutor.kernels.positions import sinusoids
 from dltutor.layers.activations import GELU
-from dltutor.layers.network import KEPT_SHAPES, Chain, Dense, Layer, Parameter, Residual, Sequential
+from dltutor.layers.network import Chain, Dense, Layer, Parameter, Residual, Sequential
 from dltutor.layers.normalisation import LayerNorm
 from dltutor.layers.recurrent import Embedding, check_sizes
-from dltutor.layers.tape import Array, Shape, Tape, Value
+from dltutor.layers.tape import KEPT, Array, Shape, Tape, Value, keep_latest
 
 SMALL = 0.02  # deviation of learned positions at first: words are to be told apart before places
 
@@ -77,7 +77,7 @@ class MultiHeadAttention(Layer):
         qkv, mixed = self.asking.record(tape, x), tape.value(x.shape, _("mixed values"))
         p = tape.array((samples, self.heads, times, times))
         tape.name(_("attention map"), p)
-        self._see(p, tape.training, samples, times)
+        keep_latest(self._maps, (tape.training, samples, times), p, 2 * KEPT)  # as many as a network keeps tapes
         room = tape.array((attention_room(times, columns // self.heads),))
         tape.run("attention_forward", qkv.data, int(self.causal), room, p, mixed.data)
         if tape.training:
@@ -105,13 +105,6 @@ class MultiHeadAttention(Layer):
             message = _("there are no attention maps for an input of shape {shape}").format(shape=shape)
             hint = _("Run forward (or predict, with training=False) with such an input first.")
             raise DltutorError(message, hint) from error
-
-    def _see(self, p: Array, *shape: int) -> None:
-        """Remember these maps; as many are kept as a network keeps tapes."""
-        self._maps.pop(shape, None)
-        self._maps[shape] = p
-        if len(self._maps) > 2 * KEPT_SHAPES:
-            del self._maps[next(iter(self._maps))]
 
 
 class Positions(Layer):

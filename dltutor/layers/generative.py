@@ -14,8 +14,8 @@ from dltutor.kernels import device
 from dltutor.kernels.random import first_key
 from dltutor.layers.activations import LeakyReLU
 from dltutor.layers.images import Conv2d, Convolution, ConvTranspose2d, Flatten, Reshape
-from dltutor.layers.network import KEPT_SHAPES, Chain, Dense, Layer, ReLU, Sequential, Tanh
-from dltutor.layers.tape import Array, Shape, Tape, Value
+from dltutor.layers.network import Chain, Dense, Layer, ReLU, Sequential, Tanh
+from dltutor.layers.tape import Array, Shape, Tape, Value, keep_latest
 
 
 class GaussianSample(Layer):
@@ -100,11 +100,8 @@ class GradientPenalty:
             message = _("no points lie between real samples of shape {real} and generated ones of shape {fake}")
             hint = _("Give as many generated samples as real ones, both float32.")
             raise DltutorError(message.format(real=real.shape, fake=fake.shape), hint)
-        found = self._recorded.pop(real.shape, None) or Twice(self, real.shape)
-        self._recorded[real.shape] = found  # the one used last stands last
-        if len(self._recorded) > KEPT_SHAPES:
-            del self._recorded[next(iter(self._recorded))]
-        return found.run(real, fake)
+        found = self._recorded.get(real.shape) or Twice(self, real.shape)
+        return keep_latest(self._recorded, real.shape, found).run(real, fake)
 
 
 class Twice:

@@ -10,15 +10,14 @@ import numpy as np
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.kernels import device
-from dltutor.layers.tape import Array, Shape
-
-KEPT_OUTPUTS = 8  # arrays that a loss has been asked about; a lab uses two or three
+from dltutor.layers.tape import Array, Shape, keep_latest
 
 
 class Loss:
     """How wrong an output is: one number for a batch, and in `grad` its derivative by the output, for `backward`."""
 
     operation = ""
+    numbers: tuple[float, ...] = ()  # that its kernels take behind y and t
 
     def __init__(self) -> None:
         self.grad: Array = None
@@ -49,19 +48,17 @@ class Loss:
     def record(self, bound: Bound) -> None:
         """Add the forward kernel to both graphs and the backward one to `both`."""
         y, t, grad = (array.reshape(array.size) for array in (bound.y, bound.t, bound.grad))
-        bound.run(f"{self.operation}_forward", y, t, bound.number)
-        bound.differentiate(f"{self.operation}_backward", y, t, grad)
+        bound.run(f"{self.operation}_forward", y, t, *self.numbers, bound.number)
+        bound.differentiate(f"{self.operation}_backward", y, t, *self.numbers, grad)
 
     def _bind(self, y: Array, t: Array) -> Bound:
         self.check(y, t)
         place = device.address(y), y.shape
-        bound = self._bound.pop(place, None)
+        bound = self._bound.get(place)
         if bound is None:
             bound = Bound(y, t)
             self.record(bound)
-        self._bound[place] = bound  # the one used last stands last
-        if len(self._bound) > KEPT_OUTPUTS:
-            del self._bound[next(iter(self._bound))]
+        keep_latest(self._bound, place, bound)
         device.copy(bound.t, t)
         return bound
 
@@ -103,16 +100,13 @@ class MAE(Loss):
 class Huber(Loss):
     """Half the square of errors up to `delta`, and `delta` times as much as larger ones are off by; the mean of it."""
 
+    operation = "huber"
+
     def __init__(self, delta: float = 1.0) -> None:
         super().__init__()
         if not delta > 0:
             raise DltutorError(_("no Huber loss can have delta={delta}").format(delta=delta), _("Give one above 0."))
-        self.delta = float(delta)
-
-    def record(self, bound: Bound) -> None:
-        y, t, grad = (array.reshape(array.size) for array in (bound.y, bound.t, bound.grad))
-        bound.run("huber_forward", y, t, self.delta, bound.number)
-        bound.differentiate("huber_backward", y, t, self.delta, grad)
+        self.numbers = (float(delta),)
 
 
 class Wasserstein(Loss):

@@ -13,10 +13,9 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.kernels import device
 from dltutor.layers.losses import overwritten
-from dltutor.layers.tape import Array, Shape, Tape, Value
+from dltutor.layers.tape import Array, Shape, Tape, Value, keep_latest
 
 Parameter = tuple[str, Array, Array]  # name, value, gradient
-KEPT_SHAPES = 8  # shapes of input whose tapes are kept; a lab uses two or three
 
 
 class Layer:
@@ -105,14 +104,18 @@ class Dense(Layer):
 
 
 class Activation(Layer):
-    """A function of each number by itself. Its derivative is written with y, so x is not kept."""
+    """A function of each number by itself, or of each row (the last axis) as a whole."""
 
     operation = ""
+    of_rows = False
+    keeps_input = False  # its derivative is written with x; otherwise with y
 
     def record(self, tape: Tape, x: Value) -> Value:
         y = tape.value(x.shape, _("output"))
-        tape.run(f"{self.operation}_forward", x.flat.data, y.flat.data)
-        tape.undo(f"{self.operation}_backward", y.flat.data, y.flat.grad, x.flat.grad)
+        before, after = (value.rows if self.of_rows else value.flat for value in (x, y))
+        kept = before if self.keeps_input else after
+        tape.run(f"{self.operation}_forward", before.data, after.data)
+        tape.undo(f"{self.operation}_backward", kept.data, after.grad, before.grad)
         return y
 
 
@@ -277,14 +280,12 @@ class Sequential:
         return device.host(array)
 
     def _pass(self, passes: dict[Any, Pass], x: Array, training: bool) -> Pass:
-        found = passes.pop(x.shape, None)
-        if found is None or found.dtype != x.dtype:
+        kind = x.shape, x.dtype
+        found = passes.get(kind)
+        if found is None:
             self._check_input(x)
             found = Pass(self, x, training)
-        passes[x.shape] = found  # the one used last stands last
-        if len(passes) > KEPT_SHAPES:
-            del passes[next(iter(passes))]
-        return found
+        return keep_latest(passes, kind, found)
 
     def _check_input(self, x: Array) -> None:
         columns = self.inputs or "D"
@@ -312,7 +313,6 @@ class Pass:
     """A network's tape for one shape of input, with that input and its output."""
 
     def __init__(self, net: Sequential, x: Array, training: bool) -> None:
-        self.dtype = x.dtype
         self.tape = Tape(training)
         with_grad = net.input_gradient or not net.chain.may_stand_first
         self.input = self.tape.input(x.shape, x.dtype, with_grad)

@@ -22,8 +22,8 @@ from dltutor.kernels import device
 from dltutor.kernels.int8_dense import fraction, whole_bias
 from dltutor.kernels.quantise import affine, quantise_reference, symmetric
 from dltutor.layers.images import Conv2d
-from dltutor.layers.network import KEPT_SHAPES, Chain, Dense, Layer, Pass
-from dltutor.layers.tape import Array, Shape, Tape, Value
+from dltutor.layers.network import Chain, Dense, Layer, Pass
+from dltutor.layers.tape import Array, Shape, Tape, Value, keep_latest
 
 LEAST = -128  # of an output
 
@@ -125,11 +125,8 @@ class Quantised:
 
     def predict(self, x: Array) -> Array:
         """The network's output for x."""
-        found = self._passes.pop(x.shape, None) or Pass(self, x, training=False)  # type: ignore[arg-type]
-        self._passes[x.shape] = found
-        if len(self._passes) > KEPT_SHAPES:
-            del self._passes[next(iter(self._passes))]
-        return found.forward(x)
+        found = self._passes.get(x.shape) or Pass(self, x, training=False)  # type: ignore[arg-type]
+        return keep_latest(self._passes, x.shape, found).forward(x)
 
     def bytes(self) -> int:
         """Of all parameters."""

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.kernels import device
-from dltutor.layers.network import KEPT_SHAPES, Layer, Parameter
-from dltutor.layers.tape import Array, Shape, Tape, Value
+from dltutor.layers.network import Layer, Parameter
+from dltutor.layers.tape import KEPT, Array, Shape, Tape, Value, keep_latest
 
 
 class Embedding(Layer):
@@ -209,11 +209,7 @@ class Recurrent(Layer):
 
     def _forget_and_see(self, *shape: int) -> list[dict[str, Array]]:
         """A new list for what the layers leave behind; as many are kept as a network keeps tapes."""
-        self._seen.pop(shape, None)
-        seen = self._seen[shape] = []
-        if len(self._seen) > 2 * KEPT_SHAPES:
-            del self._seen[next(iter(self._seen))]
-        return seen
+        return keep_latest(self._seen, shape, [], 2 * KEPT)
 
     def over_time(self, name: str, shape: Shape, layer: int = 0, training: bool = True) -> NDArray[Any]:
         """One quantity at each step, (T, N, H), of the last pass with an input of this shape.

@@ -23,6 +23,16 @@ from dltutor.kernels import device
 
 Array = Any  # of the device: NumPy's on the processor
 Shape = tuple[int, ...]
+KEPT = 8  # recordings of a network, or of a loss; a lab uses two or three
+
+
+def keep_latest(kept: dict[Any, Any], place: Any, value: Any, most: int = KEPT) -> Any:
+    """The value, kept at its place; of more than `most` values the one that was used longest ago goes."""
+    kept.pop(place, None)
+    kept[place] = value  # the one used last stands last
+    if len(kept) > most:
+        del kept[next(iter(kept))]
+    return value
 
 
 class Value:

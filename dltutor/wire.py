@@ -1,7 +1,9 @@
-"""Everything the engine and whoever drives it can say to each other: one JSON object a line.
+"""Everything that processes can say to each other: one JSON object a line.
 
-    down (commands)   Prepare Warm Open Start Set Pause Resume Step Rewind Pace Grant Stop
-    up   (events)     Compiling Ready Started Paused Resumed Metrics Frame Printed Finished Failed
+    to the engine     Prepare Warm Open Start Set Pause Resume Step Rewind Pace Grant Stop
+    from it           Compiling Ready Started Paused Resumed Metrics Timed Frame Printed Finished Failed
+    to the grader     Prepare Check
+    from it           Ready Checking Verdict Failed
 
 Frames and metrics are sent by credit: `Grant` allows one delivery (all metrics since the last, and the pictures of
 the present step); a slow screen slows the drawing, never the training, and memory stays flat. Arrays cross as base64
@@ -20,6 +22,7 @@ from dltutor.errors import DltutorError
 from dltutor.pictures import KINDS, Picture
 
 LONGEST_LINE = 1 << 24  # bytes: a reader's buffer has an end
+OURS = "ours "  # before the name of a metric of our kernels, while the learner's train beside them
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,25 @@ class Warm:
 
 
 @dataclass(frozen=True)
+class Own:
+    """What the learner wrote: functions that take the place of the kernels they are named after."""
+
+    exercise: str  # "<lesson>/<name>"
+    source: str
+    kernels: list[str]  # dltutor/kernels/dense.py:dense_backward
+    passed: bool = False  # its check: then nothing looks after it while it trains
+
+
+@dataclass(frozen=True)
 class Open:
-    """Compile what this lesson's lab needs; answered by Compiling... and Ready."""
+    """Compile what this lesson's lab needs; answered by Compiling... and Ready.
+
+    With the learner's `own` kernels the lab trains twice from then on, with theirs and with ours, step by step.
+    """
 
     lesson: str  # its id
     device: str = "cpu"
+    own: Own | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,15 @@ class Stop:
     """End the run (Finished follows); the engine stays for another Start."""
 
 
+@dataclass(frozen=True)
+class Check:
+    """Try what the learner wrote; answered by Checking... and Verdict."""
+
+    exercise: str  # "<lesson>/<name>"
+    source: str
+    number: int = 0  # which comes back with the answer
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -165,6 +191,15 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """How long a step takes, in seconds, with our kernels and with the learner's own."""
+
+    step: int
+    ours: float
+    own: float
+
+
+@dataclass(frozen=True)
 class Frame:
     step: int
     pictures: dict[str, Picture]
@@ -199,14 +234,59 @@ class Failed:
     fatal: bool = False  # the engine process is gone, too
 
 
-Command = Prepare | Warm | Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop
-Event = Compiling | Ready | Started | Paused | Resumed | Metrics | Frame | Printed | Finished | Failed
+@dataclass(frozen=True)
+class Checking:
+    number: int
+    stage: str  # what is being looked at, for the learner to read
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: compiles, reference, gradient, accumulates, guard, nan or runs."""
+
+    name: str
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Element:
+    """One number that is wrong."""
+
+    place: str  # dw[2, 0]
+    yours: float
+    expected: float
+    numeric: float | None = None  # by central difference, where it is a gradient
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a Check."""
+
+    number: int
+    passed: bool
+    headline: str  # one sentence
+    findings: list[Finding] = field(default_factory=list)
+    worst: list[Element] = field(default_factory=list)  # the worst first
+    cause: str = ""  # sign, transposed, ...: see dltutor/grading/causes.py
+    why: str = ""  # the likely cause, in words
+    line: int | None = None  # of the learner's file
+    printed: str = ""
+    tier: str = ""  # of the room it ran in
+    seconds: float = 0.0
+
+
+Command = Prepare | Warm | Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop | Check
+Event = (
+    Compiling | Ready | Started | Paused | Resumed | Metrics | Timed | Frame | Printed | Finished | Failed
+    | Checking | Verdict
+)  # fmt: skip
 _MESSAGES: dict[str, type] = {
     kind.__name__: kind
     for group in (Command, Event)
     for kind in group.__args__  # type: ignore[attr-defined]
 }
-_TYPES = _MESSAGES | KINDS
+_TYPES = _MESSAGES | KINDS | {kind.__name__: kind for kind in (Own, Finding, Element)}
 
 
 # ---------------------------------------------------------------- to and from a line

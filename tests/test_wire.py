@@ -44,6 +44,8 @@ MESSAGES = [
     wire.Prepare(),
     wire.Warm("emulate"),
     Open("06-mlp", "emulate"),
+    Open("06-mlp", own=wire.Own("06-mlp/dense-backward", "def f(): ...", ["dltutor/kernels/dense.py:f"], True)),
+    wire.Check("06-mlp/dense-backward", "def f(): ...", 3),
     Start(SETTING, 2**62, 300, 30.0, True),
     Set("lr", 1e-5),
     Pause(),
@@ -63,7 +65,13 @@ MESSAGES = [
     Printed("多层感知机\n\u2028 ✓"),
     Finished(300, "done", {"loss": 0.1}, 1.5),
     Failed("loss became nan", "lower the rate", 5, "W1", "Traceback", True),
-]
+    wire.Timed(3, 1e-5, 2e-5),
+    wire.Checking(3, "compiling"),
+    wire.Verdict(
+        3, False, "dw is wrong", [wire.Finding("gradient", False, "dw")], [wire.Element("dw[2, 0]", 1.0, -1.0, None)],
+        "sign", "The sign is wrong.", 7, "hello", "namespaces", 0.1,
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)

@@ -1,4 +1,4 @@
-"""One object owns the engine's process: it starts it, speaks and listens, records, and never leaves it behind.
+"""One object owns a process: it starts it, speaks and listens, records, and never leaves it behind.
 
 `Playback` has the same face and plays a recording as if it were live.
 """
@@ -43,10 +43,11 @@ PATIENCE = 0.5  # seconds until a process that was killed is given up
 Entry = tuple[float, Event]  # of a recording: seconds since its start, and what the engine said
 
 
-class EngineLink:
-    """A running engine. `events` ends when the process does; an end that nobody asked for is a Failed."""
+class Link:
+    """A process of ours, running. `events` ends when it does; an end that nobody asked for is a Failed."""
 
-    def __init__(self, record: Path | None = None) -> None:
+    def __init__(self, *command: str, record: Path | None = None) -> None:
+        self._command = command  # for Python: the module and its arguments
         self._recorder = Recorder(record) if record else None
         self._process: asyncio.subprocess.Process | None = None
         self._errors = b""
@@ -68,14 +69,14 @@ class EngineLink:
             return
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "dltutor.engine",
+            sys.executable, "-m", *self._command,
             stdin=pipe, stdout=pipe, stderr=pipe, limit=LONGEST_LINE,
             env=os.environ | {"DLTUTOR_LANG": i18n.current()},
         )  # fmt: skip
         self._drain = asyncio.create_task(self._drain_errors())
 
     async def send(self, command: Command) -> None:
-        """Send `command`; to an engine that is gone, nothing (its end is told by `events`)."""
+        """Send `command`; to a process that is gone, nothing (its end is told by `events`)."""
         line = encode(command)
         if self._recorder:
             self._recorder.note("down", line)
@@ -101,13 +102,13 @@ class EngineLink:
             yield self._death(code)
 
     async def close(self) -> None:
-        """End the engine: it keeps nothing that could be spoilt, so SIGKILL will do."""
+        """End the process: it keeps nothing that could be spoilt, so SIGKILL will do."""
         self._closing = True
         process = self._process
         if process and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            with contextlib.suppress(TimeoutError):  # whatever else the lab has started may hold the pipes for ever
+            with contextlib.suppress(TimeoutError):  # whatever else it has started may hold the pipes for ever
                 await asyncio.wait_for(process.wait(), PATIENCE)
         if self._drain:
             await asyncio.wait([self._drain], timeout=PATIENCE)
@@ -122,11 +123,34 @@ class EngineLink:
 
     def _death(self, code: int) -> Failed:
         how = signal.Signals(-code).name if code < 0 else _("exit code {code}").format(code=code)
-        message = _("the engine ended unexpectedly ({how})").format(how=how)
+        message = self._ended().format(how=how)
         hint = _("Nothing of yours is lost: start it again.")
         if how == "SIGKILL":
             hint += " " + _("The system may have run out of memory.")
         return Failed(message, hint, trace=self._errors.decode(errors="replace").strip(), fatal=True)
+
+    def _ended(self) -> str:
+        raise NotImplementedError
+
+
+class EngineLink(Link):
+    """A running engine. A locked one may train with what the learner wrote: it can reach nothing of theirs."""
+
+    def __init__(self, record: Path | None = None, locked: bool = False) -> None:
+        super().__init__("dltutor.engine", *["--locked"] * locked, record=record)
+
+    def _ended(self) -> str:
+        return _("the engine ended unexpectedly ({how})")
+
+
+class GraderLink(Link):
+    """A running judge of what the learner writes."""
+
+    def __init__(self) -> None:
+        super().__init__("dltutor.grading")
+
+    def _ended(self) -> str:
+        return _("the grader ended unexpectedly ({how})")
 
 
 class Recorder:

@@ -1,108 +1,27 @@
-"""The engine's process: it keeps stdout for the wire, hears commands in a thread, and dies with whoever started it."""
+"""The engine's process: what it does from its start to its end."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import io
-import os
-import signal
 import sys
-import threading
-import traceback
 from queue import SimpleQueue
-from typing import BinaryIO
 
-from dltutor import compiled, i18n
-from dltutor.errors import DltutorError
+from dltutor import compiled
 from dltutor.i18n import _
-from dltutor.wire import LONGEST_LINE, Command, Event, Failed, Printed, decode, encode
-
-PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
+from dltutor.service import Wire, serve
+from dltutor.wire import Command, Printed
 
 
 def main() -> None:
-    wire = claim_stdout()
-    die_with_parent()
-    i18n.use(i18n.preferred())
-    inbox: SimpleQueue[Command] = SimpleQueue()
-    threading.Thread(target=listen, args=(sys.stdin.buffer, inbox, wire), daemon=True).start()
+    serve(work, lambda: _("the engine cannot go on: {kind}: {error}"))
+
+
+def work(inbox: SimpleQueue[Command], wire: Wire) -> None:
     sys.stdout = Prints(wire)
-    try:
-        compiled.prepare_folder(lambda notice: wire.send(Printed(notice)))
-        from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
+    compiled.prepare_folder(lambda notice: wire.send(Printed(notice)))
+    from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
 
-        Engine(inbox, wire.send).serve()
-    except BrokenPipeError:
-        pass  # nobody listens any more
-    except BaseException as error:  # the process edge: whoever listens is told why it ends
-        with contextlib.suppress(OSError):
-            wire.send(last_words(error))
-    finally:
-        os._exit(0)  # nothing to clean up, and no thread may keep the process
-
-
-def last_words(error: BaseException) -> Failed:
-    if isinstance(error, DltutorError):
-        return Failed(error.message, error.hint, fatal=True)
-    message = _("the engine cannot go on: {kind}: {error}").format(kind=type(error).__name__, error=error)
-    return Failed(message, _("`dltutor doctor` may name the cause."), trace=traceback.format_exc(), fatal=True)
-
-
-class Wire:
-    """The way up: whole lines, whichever thread sends them."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-
-    def send(self, event: Event) -> None:
-        line = encode(event)
-        if len(line) > LONGEST_LINE:
-            raise too_large(len(line))
-        with self._lock:
-            self._stream.write(line)
-            self._stream.flush()
-
-
-def too_large(size: int) -> DltutorError:
-    message = _("the pictures take {size} MB, more than the {limit} MB that can be sent at once").format(
-        size=round(size / 1e6), limit=round(LONGEST_LINE / 1e6)
-    )
-    return DltutorError(message, _("Let the lab yield coarser ones: a screen shows about 200 x 120 points."))
-
-
-def claim_stdout() -> Wire:
-    """Move file descriptor 1 aside, so that no print, not even one in C, can write between two messages."""
-    descriptor = os.dup(1)
-    os.dup2(2, 1)
-    widen(descriptor)
-    return Wire(os.fdopen(descriptor, "wb"))
-
-
-def widen(pipe: int) -> None:
-    """Let a whole delivery wait in the pipe, so that a reader that pauses does not hold up the training."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
-
-
-def die_with_parent() -> None:
-    """On Linux the kernel ends this process with its parent; elsewhere the end of stdin does (see `listen`)."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(5)  # keys before steps
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def listen(stream: BinaryIO, inbox: SimpleQueue[Command], wire: Wire) -> None:
-    """Turn lines into commands until stdin ends, and the process with it."""
-    for line in stream:
-        try:
-            inbox.put(decode(line))  # type: ignore[arg-type]
-        except DltutorError as error:
-            wire.send(Failed(error.message, error.hint))
-    os._exit(0)
+    Engine(inbox, wire.send).serve()
 
 
 class Prints(io.TextIOBase):

@@ -83,6 +83,15 @@ def read_sections(lines: list[str], file: Path, first: int) -> tuple[Section, ..
     return _Body(lines, file, first).sections()
 
 
+def read_blocks(lines: list[str], file: Path, first: int) -> tuple[Block, ...]:
+    """The blocks of a text that has no sections. Raises DltutorError where it has one."""
+    body = _Body(lines, file, first)
+    blocks = tuple(body.blocks())
+    if body.at < len(lines):
+        raise body.fault(body.at, _("expected no section here"))
+    return blocks
+
+
 class _Body:
     """Reads from the top to the bottom; `at` is the line under the eye."""
 

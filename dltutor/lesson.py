@@ -13,23 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from dltutor import knobs as knob_values
-from dltutor.blocks import (
-    WIDGETS,
-    Block,
-    Code,
-    Formula,
-    Section,
-    Text,
-    Widget,
-    inline_math,
-    outline,
-    read_sections,
-)
+from dltutor.blocks import WIDGETS, Block, Code, Formula, Section, Text, Widget, inline_math
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
 from dltutor.knobs import Knob, Value
 from dltutor.quotes import Quote, quote
-from dltutor.yaml_lines import Fields, Map, close, fault, parse
+from dltutor.source import Missing, Source
+from dltutor.yaml_lines import Fields, Map, close, fault
 
 __all__ = [
     "WIDGETS",
@@ -45,6 +35,7 @@ __all__ = [
     "Text",
     "Widget",
     "compare",
+    "experiment",
     "inline_math",
     "load",
     "load_front_matter",
@@ -143,7 +134,7 @@ def load(folder: Path, language: str = "en", strict: bool = False) -> Lesson:
     english = _load_english(folder)
     try:
         return english if language == "en" else _translated(english, folder / f"lesson.{language}.md", language)
-    except _Missing as missing:
+    except Missing as missing:
         return replace(english, notice=str(missing))
     except DltutorError as error:
         if strict:
@@ -153,12 +144,12 @@ def load(folder: Path, language: str = "en", strict: bool = False) -> Lesson:
 
 def load_front_matter(folder: Path, language: str = "en") -> Heading:
     """The lesson's heading, without reading its text: what a list of lessons shows."""
-    source = _Source(folder / "lesson.md")
+    source = Source(folder / "lesson.md")
     english = _heading(source, folder)
     if language == "en":
         return english
     try:
-        return _translate(english, _Source(folder / f"lesson.{language}.md"), language)
+        return _translate(english, Source(folder / f"lesson.{language}.md"), language)
     except DltutorError as error:
         return replace(english, notice=str(error))
 
@@ -181,62 +172,8 @@ def _outline(section: Section) -> str:
     return ", ".join(f"{widget.kind} {widget.id} {widget.argument}".rstrip() for widget in section.widgets()) or "-"
 
 
-class _Missing(DltutorError):
-    """There is no such file."""
-
-
-class _Source:
-    """A lesson file cut into front matter and text, as lines."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.lines = _read(file).splitlines()
-        if not self.lines or self.lines[0].rstrip() != "---":
-            raise fault(file, 1, _("expected front matter: a line `---`, keys, a line `---`"))
-        closing = next((at for at, line in enumerate(self.lines[1:], 1) if line.rstrip() == "---"), None)
-        if closing is None:
-            raise fault(file, 1, _("the front matter is not closed: expected a second line `---`"))
-        self.body_at = closing + 1
-
-    def front_matter(self) -> Fields:
-        mapping = parse("\n".join(self.lines[1 : self.body_at - 1]), self.file, 2)
-        mapping.line = 1
-        return Fields(mapping, self.file)
-
-    def body(self) -> list[str]:
-        return self.lines[self.body_at :]
-
-    def outline(self) -> dict[str, str]:
-        return outline("\n".join(self.body()))
-
-    def sections(self) -> tuple[Section, ...]:
-        return read_sections(self.body(), self.file, self.body_at + 1)
-
-
-def _read(file: Path) -> str:
-    """The text of a file in UTF-8 without control characters, which could take over the terminal."""
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError as error:
-        raise _Missing(_("there is no {file}").format(file=file)) from error
-    except OSError as error:
-        raise DltutorError(_("can't read {file}: {error}").format(file=file, error=error.strerror)) from error
-    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise fault(file, 1, _("the file begins with a byte-order mark"), _("Save it as UTF-8 without one."))
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise fault(file, line, _("this is not UTF-8"), _("Save the file as UTF-8.")) from error
-    control = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]", text)
-    if control:
-        line = text.count("\n", 0, control.start()) + 1
-        raise fault(file, line, _("control character U+{code:04X}").format(code=ord(control[0])), _("Remove it."))
-    return text
-
-
 def _load_english(folder: Path) -> Lesson:
-    source = _Source(folder / "lesson.md")
+    source = Source(folder / "lesson.md")
     heading = _heading(source, folder)
     _quotes_resolve(heading, source.front_matter())
     sections = tuple(_sound(section, heading, source.file) for section in source.sections())
@@ -246,7 +183,7 @@ def _load_english(folder: Path) -> Lesson:
 # ---------------------------------------------------------------- front matter
 
 
-def _heading(source: _Source, folder: Path) -> Heading:
+def _heading(source: Source, folder: Path) -> Heading:
     fields = source.front_matter()
     heading = Heading(
         id=_lesson_id(fields, folder),
@@ -416,18 +353,20 @@ def _experiment(widget: Widget, heading: Heading, file: Path) -> dict[str, Any]:
         raise fault(file, widget.line, problem, _("Write lab.py, or take the fence out."))
     body = widget.body if isinstance(widget.body, Map) else Map(widget.line)
     fields = Fields(body, file)
-    found: dict[str, Any] = {"label": fields.text("label")}
-    for key, value in (
-        ("id", fields.text("id", "-")),
-        ("set", _override(fields, heading)),
-        ("seed", fields.integer("seed", 0, 2**63 - 1, 0)),
-        ("show", _shown(fields, heading)),
-        ("steps", fields.integer("steps", 1, 10**9, heading.steps)),
-    ):
-        if fields.has(key):
-            found[key] = value
+    found = {"label": fields.text("label"), "id": fields.text("id", "-"), **experiment(fields, heading)}
     fields.end()
-    return found
+    return {key: value for key, value in found.items() if fields.has(key)}
+
+
+def experiment(fields: Fields, heading: Heading) -> dict[str, Any]:
+    """How the lab is set: set, seed, show, steps; only what is there, values as the knobs have them."""
+    found = {
+        "set": _override(fields, heading),
+        "seed": fields.integer("seed", 0, 2**63 - 1, 0),
+        "show": _shown(fields, heading),
+        "steps": fields.integer("steps", 1, 10**9, heading.steps),
+    }
+    return {key: value for key, value in found.items() if fields.has(key)}
 
 
 def _override(fields: Fields, heading: Heading) -> dict[str, Value]:
@@ -454,7 +393,7 @@ def _shown(fields: Fields, heading: Heading) -> list[str]:
 
 
 def _translated(english: Lesson, file: Path, language: str) -> Lesson:
-    source = _Source(file)
+    source = Source(file)
     heading = _translate(english, source, language)
     lesson = replace(english, **vars(heading) | {"sections": source.sections()})
     differences = compare(english, lesson)
@@ -497,7 +436,7 @@ def _same_experiments(lesson: Lesson, originals: Mapping[str, Widget], file: Pat
             raise fault(file, widget.line, _("{id} does not run what it runs in English").format(id=widget.id))
 
 
-def _translate(english: Heading, source: _Source, language: str) -> Heading:
+def _translate(english: Heading, source: Source, language: str) -> Heading:
     """`english` with what the front matter of a translation replaces."""
     fields = source.front_matter()
     if fields.has("id") and fields.text("id") != english.id:

@@ -220,6 +220,27 @@ def doctor(as_json: bool) -> int:
     return examination.report(as_json)
 
 
+# ---------------------------------------------------------------- authors
+
+
+@dltutor.group(help=_("For authors of lessons."))
+def author() -> None:
+    pass
+
+
+@author.command(
+    "check",
+    help=_("Prove that lessons keep their promises. Starts fail, solutions pass, wrong answers fail for their reason."),
+)
+@click.argument("lessons", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object a line."))
+def author_check(lessons: tuple[str, ...], as_json: bool) -> int:
+    from dltutor import author as examiner
+
+    learner().close()
+    return examiner.check(tuple(map(joined, lessons)), as_json)
+
+
 # ---------------------------------------------------------------- progress
 
 

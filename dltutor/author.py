@@ -20,7 +20,6 @@ from dltutor.course import Course, Entry, catalogue
 from dltutor.errors import DltutorError
 from dltutor.exercises import Exercise
 from dltutor.i18n import _
-from dltutor.lesson import Lesson
 from dltutor.link import GraderLink
 
 FEWEST_WRONG = 3  # wrong answers to an exercise; a hunt has its fault
@@ -81,16 +80,21 @@ async def examine(course: Course, entries: list[Entry]) -> AsyncIterator[Remark]
     for entry in entries:
         for remark in _texts(course, entry):
             yield remark
-        try:
-            tasks += _tasks(entry.load())
-        except DltutorError as error:
-            yield Remark(entry.id, _("its exercises"), str(error))
+        for name in _asked(entry):
+            try:
+                tasks.append(exercises.load(entry.load(), name))
+            except DltutorError as error:
+                yield Remark(f"{entry.id}/{name}", _("the task"), str(error))
     async for remark in _tried(tasks):
         yield remark
 
 
-def _tasks(english: Lesson) -> list[Exercise]:
-    return [exercises.load(english, name) for name in exercises.of_section(english.widgets())]
+def _asked(entry: Entry) -> list[str]:
+    """The exercises that the text asks for; none where it can't be read, which is told with the text."""
+    try:
+        return exercises.of_section(entry.load().widgets())
+    except DltutorError:
+        return []
 
 
 # ---------------------------------------------------------------- what is written
@@ -135,11 +139,7 @@ def _order(course: Course, entry: Entry) -> str:
 
 
 def _unasked(entry: Entry) -> str:
-    try:
-        english = entry.load()
-    except DltutorError:
-        return ""  # told above
-    unasked = set(exercises.names(english)) - set(exercises.of_section(english.widgets()))
+    unasked = set(exercises.names(entry.load())) - set(_asked(entry))
     return _("no fence asks for {names}").format(names=", ".join(sorted(unasked))) if unasked else ""
 
 

@@ -1,30 +1,33 @@
 """What the learner has done and chosen, in one file that several applications can use at once.
 
-Every write is one small transaction. A place is the last one written; completed sections and runs only add up.
+Every write is one small transaction. A place is the last one written; completed sections, runs, answers, guesses
+and attempts only add up. What a record says: see `records`. What becomes of two machines' files: see `exchange`.
 What happens to a file that can't be used: see `store`; `Progress.notice` says it to the learner.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dltutor import exchange
 from dltutor.columns import Column, column, pack, unpack
-from dltutor.errors import DltutorError
-from dltutor.i18n import _
+from dltutor.exchange import insert
+from dltutor.records import Answer, Attempt, Card, Exercise, Guess, Place, Run, as_json, from_json, moment, storable
 from dltutor.store import Statement, Store
+
+__all__ = ["Answer", "Attempt", "Card", "Exercise", "Guess", "Place", "Progress", "Run", "home"]
 
 FILE = "progress.sqlite3"
 APPLICATION = 0x646C7475  # "dltu"
 RUNS_WITH_CURVES = 100  # of each lesson; older runs keep their setting and last metrics
+ATTEMPTS_WITH_SOURCE = 50  # of each exercise; older attempts keep their verdict
+LONGEST_SOURCE = 100_000  # characters of an attempt that are kept
 
 MIGRATIONS = [
     """
@@ -37,58 +40,24 @@ MIGRATIONS = [
     CREATE INDEX run_by_lesson ON run (lesson, at);
     CREATE TABLE preference (name TEXT PRIMARY KEY, value TEXT NOT NULL, at TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE answer (id TEXT PRIMARY KEY, lesson TEXT NOT NULL, item TEXT NOT NULL, given TEXT NOT NULL,
+        is_right INTEGER NOT NULL, at TEXT NOT NULL);
+    CREATE INDEX answer_by_lesson ON answer (lesson, at);
+    CREATE TABLE guess (id TEXT PRIMARY KEY, lesson TEXT NOT NULL, item TEXT NOT NULL, guess TEXT NOT NULL,
+        confidence INTEGER NOT NULL, at TEXT NOT NULL, outcome TEXT NOT NULL, came_true INTEGER);
+    CREATE INDEX guess_by_item ON guess (lesson, item, at);
+    CREATE TABLE exercise (lesson TEXT NOT NULL, name TEXT NOT NULL, hints INTEGER NOT NULL, seen INTEGER NOT NULL,
+        passed_at TEXT, at TEXT NOT NULL, PRIMARY KEY (lesson, name));
+    CREATE TABLE attempt (id TEXT PRIMARY KEY, lesson TEXT NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, source TEXT,
+        passed INTEGER NOT NULL, headline TEXT NOT NULL, cause TEXT NOT NULL);
+    CREATE INDEX attempt_by_exercise ON attempt (lesson, name, at);
+    CREATE TABLE card (lesson TEXT NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, due TEXT NOT NULL,
+        at TEXT NOT NULL, PRIMARY KEY (lesson, item));
+    CREATE INDEX card_by_due ON card (due);
+    """,
 ]
 """Each brings a file from version n (its place here) to n + 1. Only ever append. Statements end in `;`."""
-
-_TABLES = {
-    "place": ("lesson", "section", "scroll", "setting", "at"),
-    "section": ("lesson", "section", "at"),
-    "run": ("id", "lesson", "at", "setting", "device", "steps", "ended", "metrics", "curves"),
-    "preference": ("name", "value", "at"),
-}
-_JSON = ("setting", "metrics", "value")  # columns that hold JSON
-_MERGES = {  # what happens to a row that is there already; so that importing twice changes nothing
-    "place": "ON CONFLICT (lesson) DO UPDATE SET section = excluded.section, scroll = excluded.scroll,"
-    " setting = excluded.setting, at = excluded.at WHERE excluded.at > place.at",
-    "section": "ON CONFLICT (lesson, section) DO NOTHING",
-    "run": "ON CONFLICT (id) DO UPDATE SET curves = excluded.curves"
-    " WHERE run.curves IS NULL AND excluded.curves IS NOT NULL",
-    "preference": "ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at"
-    " WHERE excluded.at > preference.at",
-}
-_FORMAT = "dltutor progress"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the learner is in a lesson."""
-
-    section: str
-    scroll: float
-    setting: dict[str, Any]
-    """What brings the lab back as it was: knobs, seed, steps, pace."""
-    at: str
-    """UTC, ISO 8601."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run. Its curves: `Progress.curves(run.id)`."""
-
-    id: str
-    lesson: str
-    at: str
-    """When it was kept, or began: UTC, ISO 8601."""
-    setting: dict[str, Any]
-    """What repeats it: knobs, seed, steps."""
-    device: str
-    steps: int
-    """How many were taken."""
-    ended: str
-    """done, stopped, left, or what went wrong."""
-    metrics: dict[str, float]
-    """The last value of each."""
-    has_curves: bool
 
 
 def home() -> Path:
@@ -149,7 +118,7 @@ class Progress:
         self, lesson: str, section: str, scroll: float = 0.0, setting: Mapping[str, Any] | None = None
     ) -> None:
         """The learner is here now. The last one to say so is right."""
-        values = (lesson, section, scroll, _text(setting or {}), _now())
+        values = (lesson, section, scroll, as_json(setting or {}), moment())
         self._store.write(("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)", values))
 
     def latest(self) -> str | None:
@@ -162,7 +131,7 @@ class Progress:
     # ------------------------------------------------------------ sections
 
     def complete(self, lesson: str, section: str) -> None:
-        self._store.write(("INSERT OR IGNORE INTO section VALUES (?, ?, ?)", (lesson, section, _now())))
+        self._store.write(("INSERT OR IGNORE INTO section VALUES (?, ?, ?)", (lesson, section, moment())))
 
     def completed(self, lesson: str) -> set[str]:
         return {row[0] for row in self._store.read("SELECT section FROM section WHERE lesson = ?", lesson)}
@@ -180,8 +149,9 @@ class Progress:
         return len(wanted & self.completed(lesson)) / len(wanted) if wanted else 0.0
 
     def _touched(self, lesson: str) -> bool:
-        sql = "SELECT 1 FROM place WHERE lesson = ? UNION ALL SELECT 1 FROM run WHERE lesson = ? LIMIT 1"
-        return bool(self._store.read(sql, lesson, lesson))
+        tables = ("place", "run", "answer", "guess", "exercise", "attempt")
+        parts = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE lesson = ?1" for table in tables)
+        return bool(self._store.read(f"{parts} LIMIT 1", lesson))
 
     # ------------------------------------------------------------ runs
 
@@ -198,10 +168,10 @@ class Progress:
         at: datetime | None = None,
     ) -> str:
         """Keep a run; its id. `columns`: for each metric its steps and values (NaN: not taken)."""
-        id = uuid.uuid4().hex
+        id = _new_id()
         curves = pack({name: column(*curve) for name, curve in columns.items()}) if columns else None
-        values = (id, lesson, _now(at), _text(setting), device, steps, ended, _metrics(metrics), curves)
-        self._store.write(_insert("run", values), *_forget_curves(lesson))
+        values = (id, lesson, moment(at), as_json(setting), device, steps, ended, as_json(metrics), curves)
+        self._store.write(insert("run", values), _forget_curves(lesson))
         return id
 
     def runs(self, lesson: str | None = None, limit: int = -1) -> list[Run]:
@@ -219,6 +189,116 @@ class Progress:
         rows = self._store.read("SELECT curves FROM run WHERE id = ? AND curves IS NOT NULL", run)
         return unpack(rows[0][0]) if rows else {}
 
+    # ------------------------------------------------------------ answers
+
+    def add_answer(self, lesson: str, item: str, given: Any, right: bool) -> None:
+        """`given`: anything that JSON can hold."""
+        values = (_new_id(), lesson, item, as_json(given), bool(right), moment())
+        self._store.write(insert("answer", values))
+
+    def answers(self, lesson: str) -> dict[str, Answer]:
+        """The latest answer to each question."""
+        sql = "SELECT item, given, is_right, at FROM answer WHERE lesson = ? ORDER BY at, rowid"
+        rows = self._store.read(sql, lesson)
+        return {item: Answer(from_json(given), bool(right), at) for item, given, right, at in rows}
+
+    # ------------------------------------------------------------ guesses
+
+    def add_guess(self, lesson: str, item: str, guess: Any, confidence: int) -> None:
+        """What the learner says will happen; `confidence`: 1 a guess, 2 fairly sure, 3 certain."""
+        values = (_new_id(), lesson, item, as_json(guess), confidence, moment(), as_json(None), None)
+        self._store.write(insert("guess", values))
+
+    def resolve_guess(self, lesson: str, item: str, outcome: Any, right: bool) -> None:
+        """What happened, for the latest guess; where that is known already it stays as it was."""
+        latest = "SELECT id FROM guess WHERE lesson = ? AND item = ? ORDER BY at DESC, rowid DESC LIMIT 1"
+        sql = f"UPDATE guess SET outcome = ?, came_true = ? WHERE came_true IS NULL AND id = ({latest})"
+        self._store.write((sql, (as_json(outcome), bool(right), lesson, item)))
+
+    def guess(self, lesson: str, item: str) -> Guess | None:
+        """The latest one."""
+        rows = self._store.read(f"{_GUESSES} WHERE lesson = ? AND item = ? ORDER BY at, rowid", lesson, item)
+        return _guess(*rows[-1]) if rows else None
+
+    def guesses(self) -> list[Guess]:
+        """All there are, the oldest first."""
+        return [_guess(*row) for row in self._store.read(f"{_GUESSES} ORDER BY at, rowid")]
+
+    def calibration(self) -> dict[int, tuple[int, int]]:
+        """Confidence -> (right, all) of the guesses whose outcome is known. Only the first of each question counts:
+        after it the learner knew."""
+        first = "SELECT confidence, came_true, min(at) FROM guess WHERE came_true IS NOT NULL GROUP BY lesson, item"
+        rows = self._store.read(f"SELECT confidence, sum(came_true), count(*) FROM ({first}) GROUP BY confidence")
+        return {confidence: (right, total) for confidence, right, total in rows}
+
+    # ------------------------------------------------------------ exercises
+
+    def exercise(self, lesson: str, name: str) -> Exercise:
+        return self.exercises(lesson).get(name, Exercise())
+
+    def exercises(self, lesson: str) -> dict[str, Exercise]:
+        """Those that were begun in any way."""
+        noted = self._store.read("SELECT name, hints, seen, passed_at FROM exercise WHERE lesson = ?", lesson)
+        sql = "SELECT name, count(*) FROM attempt WHERE lesson = ? GROUP BY name"
+        tries = dict(self._store.read(sql, lesson))
+        found = {name: Exercise(attempts=count) for name, count in tries.items()}
+        return found | {name: Exercise(hints, bool(seen), tries.get(name, 0), at) for name, hints, seen, at in noted}
+
+    def note_hint(self, lesson: str, name: str, count: int) -> None:
+        """`count` hints were asked for by now."""
+        self._store.write(_note(lesson, name, hints=count))
+
+    def note_seen(self, lesson: str, name: str) -> None:
+        """The solution was looked at."""
+        self._store.write(_note(lesson, name, seen=True))
+
+    def note_attempt(
+        self, lesson: str, name: str, source: str, passed: bool, headline: str = "", cause: str = ""
+    ) -> None:
+        """`source` was checked; the first time that it passes is when the exercise is passed."""
+        at = moment()
+        kept = storable(source[:LONGEST_SOURCE])
+        values = (_new_id(), lesson, name, at, kept, bool(passed), storable(headline), storable(cause))
+        noted = _note(lesson, name, passed_at=at if passed else None)
+        self._store.write(insert("attempt", values), noted, _forget_sources(lesson, name))
+
+    def attempts(self, lesson: str, name: str) -> list[Attempt]:
+        """The oldest first."""
+        sql = "SELECT at, source, passed, headline, cause FROM attempt WHERE lesson = ? AND name = ? ORDER BY at, rowid"
+        rows = self._store.read(sql, lesson, name)
+        return [Attempt(at, source, bool(passed), headline, cause) for at, source, passed, headline, cause in rows]
+
+    def reset_exercise(self, lesson: str, name: str) -> None:
+        """As if it had never been begun. The learner's file is not ours: see `exercises`."""
+        gone = ((f"DELETE FROM {table} WHERE lesson = ? AND name = ?", (lesson, name)) for table in _OF_EXERCISES)
+        self._store.write(*gone)
+
+    # ------------------------------------------------------------ cards
+
+    def card(self, lesson: str, item: str) -> Card | None:
+        rows = self._store.read(f"{_CARDS} WHERE lesson = ? AND item = ?", lesson, item)
+        return _card(*rows[0]) if rows else None
+
+    def cards(self) -> list[Card]:
+        """All there are, the one that is due first in front."""
+        return [_card(*row) for row in self._store.read(f"{_CARDS} ORDER BY due, rowid")]
+
+    def set_card(self, lesson: str, item: str, state: Mapping[str, Any], due: str, at: datetime | None = None) -> None:
+        """`due`: as `records.moment` writes it."""
+        values = (lesson, item, as_json(state), due, moment(at))
+        self._store.write(("INSERT OR REPLACE INTO card VALUES (?, ?, ?, ?, ?)", values))
+
+    def add_cards(self, lesson: str, items: Iterable[str], due: str, at: datetime | None = None) -> None:
+        """New cards; those that are there stay as they are."""
+        rows = [(lesson, item, as_json({}), due, moment(at)) for item in items]
+        self._store.write(*(("INSERT OR IGNORE INTO card VALUES (?, ?, ?, ?, ?)", row) for row in rows))
+
+    def count_due(self, by: datetime, now: datetime | None = None) -> int:
+        """How many cards are due until then. One that was rated in the future was rated by a wrong clock: it is due."""
+        future = moment((now or by) + timedelta(days=1))
+        rows = self._store.read("SELECT count(*) FROM card WHERE due <= ? OR at > ?", moment(by), future)
+        return int(rows[0][0])
+
     # ------------------------------------------------------------ preferences
 
     def preference(self, name: str, default: Any = None) -> Any:
@@ -227,50 +307,38 @@ class Progress:
 
     def set_preference(self, name: str, value: Any) -> None:
         """Keep any value that JSON can hold."""
-        self._store.write(("INSERT OR REPLACE INTO preference VALUES (?, ?, ?)", (name, _text(value), _now())))
+        self._store.write(("INSERT OR REPLACE INTO preference VALUES (?, ?, ?)", (name, as_json(value), moment())))
 
     # ------------------------------------------------------------ all of it
 
     def reset(self, lesson: str | None = None) -> None:
         """Forget what was done in `lesson`, or in all of them; preferences stay."""
         where, values = ("WHERE lesson = ?", (lesson,)) if lesson else ("", ())
-        self._store.write(*((f"DELETE FROM {table} {where}", values) for table in ("place", "section", "run")))
+        self._store.write(*((f"DELETE FROM {table} {where}", values) for table in _OF_LESSONS))
 
     def export_json(self) -> str:
         """Everything, as JSON a person can read (but for the curves, which are base64)."""
-        tables = {name: self._rows(name, columns) for name, columns in _TABLES.items()}
-        return json.dumps({"format": _FORMAT, "version": len(MIGRATIONS), **tables}, ensure_ascii=False, indent=1)
+        return exchange.export(len(MIGRATIONS), self._store.read)
 
     def import_json(self, text: str) -> int:
         """Add what an export holds to what is here; how many rows that changed. Nothing here is lost: of two places
         or preferences the newer stays. Raises DltutorError, and changes nothing, where `text` is no export."""
-        data = _export(text)
-        rows = [(table, row) for table in _TABLES for row in data.get(table, [])]
-        inserts = [_insert(table, _values(table, row)) for table, row in rows]
-        lessons = dict.fromkeys(row["lesson"] for table, row in rows if table == "run")
-        changed = self._store.write(*inserts)
-        self._store.write(*(statement for lesson in lessons for statement in _forget_curves(lesson)))
+        rows = exchange.read(text, len(MIGRATIONS))
+        changed = self._store.write(*(insert(table, values) for table, values in rows))
+        self._store.write(*_tidy(rows))
         return changed
-
-    def _rows(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        rows = self._store.read(f"SELECT {', '.join(columns)} FROM {table} ORDER BY at, rowid")
-        return [{name: _readable(name, value) for name, value in zip(columns, row, strict=True)} for row in rows]
 
 
 # ---------------------------------------------------------------- rows
 
-
-def _now(at: datetime | None = None) -> str:
-    return (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+_OF_LESSONS = tuple(table for table, columns in exchange.TABLES.items() if "lesson" in columns)
+_OF_EXERCISES = ("exercise", "attempt")
+_GUESSES = "SELECT lesson, item, guess, confidence, at, outcome, came_true FROM guess"
+_CARDS = "SELECT lesson, item, state, due, at FROM card"
 
 
-def _metrics(values: Mapping[str, float]) -> str:
-    """As JSON, which has no numbers for infinity and NaN."""
-    return _text({name: value if math.isfinite(value) else str(value) for name, value in values.items()})
+def _new_id() -> str:
+    return uuid.uuid4().hex
 
 
 def _run(id: str, lesson: str, at: str, setting: str, device: str, steps: int, ended: str, last: str, kept: int) -> Run:
@@ -278,78 +346,38 @@ def _run(id: str, lesson: str, at: str, setting: str, device: str, steps: int, e
     return Run(id, lesson, at, json.loads(setting), device, steps, ended, metrics, bool(kept))
 
 
-def _insert(table: str, values: tuple[Any, ...]) -> Statement:
-    marks = ", ".join("?" * len(values))
-    return f"INSERT INTO {table} ({', '.join(_TABLES[table])}) VALUES ({marks}) {_MERGES[table]}", values
+def _guess(lesson: str, item: str, guess: str, sure: int, at: str, outcome: str, came_true: int | None) -> Guess:
+    right = None if came_true is None else bool(came_true)
+    return Guess(lesson, item, from_json(guess), sure, at, from_json(outcome), right)
 
 
-def _forget_curves(lesson: str) -> list[Statement]:
+def _card(lesson: str, item: str, state: str, due: str, at: str) -> Card:
+    found = from_json(state)
+    return Card(lesson, item, found if isinstance(found, dict) else {}, due, at)
+
+
+def _note(lesson: str, name: str, hints: int = 0, seen: bool = False, passed_at: str | None = None) -> Statement:
+    """What is known of an exercise by now: it only grows."""
+    return insert("exercise", (lesson, name, hints, seen, passed_at, moment()))
+
+
+def _tidy(rows: Iterable[tuple[str, tuple[Any, ...]]]) -> list[Statement]:
+    """What keeps the file small after `rows` came in."""
+    lessons = dict.fromkeys(values[1] for table, values in rows if table == "run")
+    exercises = dict.fromkeys(values[1:3] for table, values in rows if table == "attempt")
+    return [_forget_curves(lesson) for lesson in lessons] + [
+        _forget_sources(lesson, name) for lesson, name in exercises
+    ]
+
+
+def _forget_curves(lesson: str) -> Statement:
     kept = "SELECT id FROM run WHERE lesson = ? AND curves IS NOT NULL ORDER BY at DESC, rowid DESC LIMIT ?"
     sql = f"UPDATE run SET curves = NULL WHERE lesson = ? AND curves IS NOT NULL AND id NOT IN ({kept})"
-    return [(sql, (lesson, lesson, RUNS_WITH_CURVES))]
+    return sql, (lesson, lesson, RUNS_WITH_CURVES)
 
 
-def _readable(name: str, value: Any) -> Any:
-    """A column's value as the export has it."""
-    if name in _JSON:
-        return json.loads(value)
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-# ---------------------------------------------------------------- what others wrote
-
-
-def _values(table: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A row of an export as the file has it. Raises DltutorError where it isn't one."""
-    try:
-        return tuple(_FROM_EXPORT.get(name, _string)(row[name]) for name in _TABLES[table])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = _("not a row of {table}: {row} ({error!r})").format(table=table, row=str(row)[:80], error=error)
-        raise DltutorError(problem, _no_export()) from error
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    value.encode()  # half of a surrogate pair can't be stored
-    return value
-
-
-def _count(value: Any) -> int:
-    if not 0 <= int(value) < 2**63:
-        raise ValueError(value)
-    return int(value)
-
-
-def _blob(value: str | None) -> bytes | None:
-    return None if value is None else base64.b64decode(value, validate=True)
-
-
-_FROM_EXPORT: dict[str, Callable[[Any], Any]] = {
-    "scroll": float,
-    "steps": _count,
-    "curves": _blob,
-    "setting": lambda value: _text(dict(value)),
-    "metrics": lambda value: _metrics({name: float(number) for name, number in value.items()}),
-    "value": _text,
-}
-
-
-def _export(text: str) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DltutorError(_("this is no JSON: {error}").format(error=error), _no_export()) from error
-    if not isinstance(data, dict) or data.get("format") != _FORMAT:
-        raise DltutorError(_("this is no export of progress"), _no_export())
-    if not isinstance(data.get("version"), int) or data["version"] > len(MIGRATIONS):
-        problem = _("this export is of version {version}, newer than {known}")
-        hint = _("Update dltutor, then import it.")
-        raise DltutorError(problem.format(version=data.get("version"), known=len(MIGRATIONS)), hint)
-    if not all(isinstance(data.get(table, []), list) for table in _TABLES):
-        raise DltutorError(_("this is no export of progress"), _no_export())
-    return data
-
-
-def _no_export() -> str:
-    return _("Give a file that `dltutor progress export` wrote.")
+def _forget_sources(lesson: str, name: str) -> Statement:
+    of_it = "lesson = ? AND name = ? AND source IS NOT NULL"
+    kept = f"SELECT id FROM attempt WHERE {of_it} ORDER BY at DESC, rowid DESC LIMIT ?"
+    sql = f"UPDATE attempt SET source = NULL WHERE {of_it} AND id NOT IN ({kept})"
+    return sql, (lesson, name, lesson, name, ATTEMPTS_WITH_SOURCE)

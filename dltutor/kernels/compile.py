@@ -17,7 +17,7 @@ The annotations of a kernel are its signature:
 and for integers of other sizes Uint32Vector, Int8Vector, Int8Matrix, Int8Tensor4, Int32Matrix.
 
 `warm()` compiles exactly that. Called with float64 arrays, a kernel is compiled once more, for them: the tests do so.
-This is the only module that imports numba and numba.cuda, and only when a kernel is built.
+Numba is imported only when a kernel is built.
 """
 
 from __future__ import annotations
@@ -84,7 +84,17 @@ REORDER = {"reassoc", "contract", "nsz", "arcp"}
 KEEP_ORDER = {"contract", "nsz"}
 
 
-class Kernel:
+class Written:
+    """A function of Python that is more than itself: it keeps the function, and goes by its name."""
+
+    def __init__(self, function: Function) -> None:
+        self.py_func = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.__module__ = function.__module__
+
+
+class Kernel(Written):
     """A loop for the processor: call it, or `warm()` it first so that the call does not wait for the compiler."""
 
     vectorise_lines = False  # whether short loops of known length gain from being unrolled and then vectorised
@@ -98,13 +108,10 @@ class Kernel:
         scratch: str = "",
         nan: bool = True,
     ) -> None:
-        self.py_func = function
+        super().__init__(function)
         self.part = part
         self.freedom = REORDER if nan else REORDER | {"nnan"}
         self.rows, self.sums, self.scratch = rows.split(), sums.split(), scratch.split()
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-        self.__module__ = function.__module__
 
     def __call__(self, *arguments: Any) -> Any:
         """Arguments of other types than declared, float64 for instance, are compiled for at once."""
@@ -166,16 +173,10 @@ class Kernel:
         return self.dispatcher._numba_type_
 
 
-class Pasted:
+class Pasted(Written):
     """A part whose lines Numba puts in place of its calls, before it looks at types."""
 
     targetoptions = {"inline": "always"}  # where Numba looks for it
-
-    def __init__(self, function: Function) -> None:
-        self.py_func = function
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-        self.__module__ = function.__module__
 
     @property
     def _numba_type_(self) -> Any:
@@ -185,15 +186,12 @@ class Pasted:
         return types.Opaque("pasted")
 
 
-class Scalar:
+class Scalar(Written):
     """A formula of a few numbers, written once: compiled into the kernels that use it, on either device."""
 
     def __init__(self, function: Function) -> None:
-        self.py_func = function
+        super().__init__(function)
         self.float32_func = function
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-        self.__module__ = function.__module__
 
     def __call__(self, *numbers: Any) -> Any:
         return self.py_func(*numbers)
@@ -224,7 +222,7 @@ class Scalar:
         return numba_cuda().jit(device=True, lineinfo=True)(with_cuda(self.py_func))
 
 
-class CudaKernel:
+class CudaKernel(Written):
     """A kernel for a graphics card: called like its sibling for the processor, it picks its own grid and block.
 
     What it starts depends on one argument, an array: `over` a thread for each of its elements; `rows_of` a thread for
@@ -235,14 +233,11 @@ class CudaKernel:
     """
 
     def __init__(self, function: Function, threads: Threads, of: tuple[str, str], each: int = 1) -> None:
-        self.py_func = function
+        super().__init__(function)
         self.threads = threads
         self.each = each  # numbers along each axis of a tile that a thread makes
         self.unit, counted = of
         self.counted = argument_names(function).index(counted) if counted else 0
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-        self.__module__ = function.__module__
 
     def __call__(self, *arguments: Any) -> None:
         blocks, threads = self.grid(arguments)
@@ -284,14 +279,8 @@ class CudaKernel:
         _executor.warm(self)
 
 
-class CudaSequence:
+class CudaSequence(Written):
     """An operation that takes several CUDA kernels, one after the other: plain Python that calls them."""
-
-    def __init__(self, function: Function) -> None:
-        self.py_func = function
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-        self.__module__ = function.__module__
 
     def __call__(self, *arguments: Any) -> None:
         self.py_func(*arguments)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dltutor import knobs as knob_values
+from dltutor import questions
 from dltutor.blocks import WIDGETS, Block, Code, Formula, Section, Text, Widget, inline_math
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
@@ -177,7 +178,9 @@ def _load_english(folder: Path) -> Lesson:
     heading = _heading(source, folder)
     _quotes_resolve(heading, source.front_matter())
     sections = tuple(_sound(section, heading, source.file) for section in source.sections())
-    return Lesson(**(vars(heading) | {"sections": sections}))
+    lesson = Lesson(**(vars(heading) | {"sections": sections}))
+    _predictions_resolve(lesson, source.file)
+    return lesson
 
 
 # ---------------------------------------------------------------- front matter
@@ -338,6 +341,8 @@ def _checked(block: Block, heading: Heading, file: Path) -> Block:
         match block.kind:
             case "lab":
                 return replace(block, body=_experiment(block, heading, file))
+            case "quiz" | "predict" | "review" if isinstance(block.body, Map) and not questions.is_empty(block):
+                return replace(block, body=questions.parse(block, file))
             case "kernel":
                 quote(block.argument, heading.folder)
     except DltutorError as error:
@@ -389,6 +394,21 @@ def _shown(fields: Fields, heading: Heading) -> list[str]:
     return shown
 
 
+def _predictions_resolve(lesson: Lesson, file: Path) -> None:
+    """Each names an experiment of this lesson, and a metric that it draws."""
+    labs = [widget.id for widget in lesson.widgets() if widget.kind == "lab"]
+    metrics = [*lesson.metrics, *(name for picture in lesson.pictures for name in picture.curves)]
+    for widget in lesson.widgets():
+        if questions.is_prediction(widget.body) and widget.body.lab:
+            _resolves(widget, _("{id}: there is no experiment {name}"), widget.body.lab, labs, file)
+            _resolves(widget, _("{id}: there is no metric {name}"), widget.body.metric, [*metrics, ""], file)
+
+
+def _resolves(widget: Widget, problem: str, name: str, names: list[str], file: Path) -> None:
+    if name not in names:
+        raise fault(file, widget.line, problem.format(id=widget.id, name=name), close(name, names))
+
+
 # ---------------------------------------------------------------- translation
 
 
@@ -400,21 +420,26 @@ def _translated(english: Lesson, file: Path, language: str) -> Lesson:
     if differences:
         raise fault(file, source.body_at + 1, "; ".join(differences))
     originals = {widget.id: widget for widget in english.widgets()}
-    sections = (_inherited(section, originals) for section in lesson.sections)
+    sections = (_inherited(section, originals, file) for section in lesson.sections)
     lesson = replace(lesson, sections=tuple(_sound(section, heading, file) for section in sections))
     _same_experiments(lesson, originals, file)
     return lesson
 
 
-def _inherited(section: Section, originals: Mapping[str, Widget]) -> Section:
-    """`section` with what its experiments leave out taken from English: a translation need give only their labels."""
-    return replace(section, blocks=tuple(_filled(block, originals) for block in section.blocks))
+def _inherited(section: Section, originals: Mapping[str, Widget], file: Path) -> Section:
+    """`section` with what its fences leave out taken from English: a translation need give only their texts."""
+    return replace(section, blocks=tuple(_filled(block, originals, file) for block in section.blocks))
 
 
-def _filled(block: Block, originals: Mapping[str, Widget]) -> Block:
-    if not isinstance(block, Widget) or block.kind != "lab" or not isinstance(block.body, Map):
+def _filled(block: Block, originals: Mapping[str, Widget], file: Path) -> Block:
+    if not isinstance(block, Widget) or not isinstance(block.body, Map):
         return block
-    for key, value in originals[block.id].body.items():
+    original = originals[block.id].body
+    if isinstance(original, questions.Content):
+        return replace(block, body=questions.translated(original, block, file))
+    if block.kind != "lab":
+        return block
+    for key, value in original.items():
         if key != "label" and key not in block.body:
             block.body[key] = _as_map(value, block.line)
     return block

@@ -1,0 +1,12 @@
+def dense_backward(x, w, dy, dx, dw, db):
+    N, M = dy.shape
+    D = w.shape[0]
+    for n in range(N):
+        for m in range(M):
+            for d in range(D):
+                dw[d, m] += x[n, d] * dy[n, m]
+                db[m] += dy[n, m]
+    for n in range(dx.shape[0]):
+        for d in range(D):
+            for m in range(M):
+                dx[n, d] += dy[n, m] * w[d, m]

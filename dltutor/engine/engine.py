@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from dltutor import wire
 from dltutor.course import built_in, catalogue
-from dltutor.engine.run import Lab, Run
+from dltutor.engine.run import Lab, Race, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
 from dltutor.kernels import device
@@ -22,6 +22,7 @@ from dltutor.kernels.ahead import Ahead
 from dltutor.kernels.clear import clear
 from dltutor.kernels.compile import every_kernel, prepare
 from dltutor.kernels.launch import replayer, usable_cores, use_threads
+from dltutor.kernels.own import Own, compile_own
 from dltutor.lesson import Heading, load_front_matter
 
 CLEAR = f"dltutor/kernels/clear.py:{clear.__name__}"  # every backward pass starts with it
@@ -34,6 +35,7 @@ class Engine:
         self.lesson: Heading | None = None
         self.device = "cpu"
         self.lab: Lab | None = None
+        self.own: Own = {}  # kernels of the learner's, in the place of ours
         self.start: wire.Start | None = None  # of the last run, with its live knobs as they are now
         self.run: Run | None = None
         self.running = False
@@ -119,12 +121,16 @@ class Engine:
     def open(self, command: wire.Open) -> None:
         began = time.monotonic()
         self.lab = self.run = None
+        self.own = {}
         self.lesson = heading(command.lesson)
         self.device = command.device
         device.use(command.device)
         ours = [name for name in self.lesson.kernels if name.startswith("dltutor/kernels/")]  # others come with the lab
         self.compile([*ours, CLEAR])
-        self.lab = load_lab(self.lesson)
+        lab = load_lab(self.lesson)
+        if command.own:
+            self.own = self.compile_own(command.own)
+        self.lab = lab
         self.send(wire.Ready(self.device, time.monotonic() - began))
 
     def compile(self, kernels: list[str]) -> None:
@@ -132,6 +138,14 @@ class Engine:
             for done, name in enumerate(kernels):
                 self.send(wire.Compiling(done, len(kernels), name.partition(":")[2]))
                 device.kernel(name).warm()
+
+    def compile_own(self, own: wire.Own) -> Own:
+        """From here on there is code of the learner's in this process."""
+
+        def say(name: str) -> None:
+            self.send(wire.Compiling(len(own.kernels) - 1, len(own.kernels), _("your {name}").format(name=name)))
+
+        return compile_own(own.source, [device.for_this_device(place) for place in own.kernels], not own.passed, say)
 
     def begin(self, start: wire.Start) -> None:
         """A new run; its tick 0, the untrained model, is shown even when it begins paused."""
@@ -142,7 +156,7 @@ class Engine:
         start = replace(start, knobs=self.lesson.setting(start.knobs))
         self.send(wire.Started(self.lesson.id, start.knobs, start.seed, start.steps, self.device))
         self.start = start
-        run = self.run = Run(self.lab, start)
+        run = self.run = Race(self.lab, start, self.own) if self.own else Run(self.lab, start)
         self.advance(run)
         if self.run and not start.paused:
             self.resume(run)
@@ -155,7 +169,7 @@ class Engine:
             return
         self.start = replace(self.start, knobs=self.lesson.setting(self.start.knobs | {knob: value}))
         if self.run and self.lesson.knobs[knob].live:
-            setattr(self.run.knobs, knob, self.start.knobs[knob])
+            self.run.set(knob, self.start.knobs[knob])
 
     def resume(self, run: Run) -> None:
         self.running, self.steps_left, self.due = True, 0, time.monotonic()
@@ -212,6 +226,9 @@ class Engine:
         """Send all there is to say of the present step."""
         if run.news:
             self.send(run.metrics())
+        timed = run.timed()
+        if timed:
+            self.send(timed)
         frame = run.frame() if self.draw else None
         if frame:
             self.send(frame)

@@ -1,20 +1,33 @@
-"""One training run: a lab's generator, its knobs, and what it has said since the last delivery."""
+"""One training run: a lab's generator, its knobs, and what it has said since the last delivery.
+
+A `Race` is the learner's run and, beside it, the same one with our kernels.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import median
 from types import SimpleNamespace
 
 import numpy as np
 
 from dltutor.engine.pack import pack
+from dltutor.errors import DltutorError
 from dltutor.i18n import _
+from dltutor.kernels import device
+from dltutor.kernels.launch import Raised
+from dltutor.kernels.own import Own, reason
 from dltutor.lab import Tick
-from dltutor.wire import Failed, Finished, Frame, Metrics, Start, column
+from dltutor.wire import OURS, Failed, Finished, Frame, Metrics, Start, Timed, column
 
+RECENT = 100  # steps that a step's time is the median of
+SETTLED = 5  # steps: the first ones record what is called
 Lab = Callable[[SimpleNamespace, np.random.Generator], Iterator[Tick]]
 
 
@@ -28,6 +41,7 @@ class Run:
         self.step = -1
         self.tick = Tick()
         self.seconds = 0.0
+        self.recent: deque[float] = deque(maxlen=RECENT)  # seconds of a step each
         self.last: dict[str, float] = {}
         self._first = 0
         self._columns: dict[str, array[float]] = {}
@@ -37,13 +51,18 @@ class Run:
     def done(self) -> bool:
         return self.step >= self.start.steps
 
+    def set(self, knob: str, value: object) -> None:
+        """Turn a live knob."""
+        setattr(self.knobs, knob, value)
+
     def advance(self) -> Failed | None:
         """Take one step; a Failed where its numbers went bad."""
         began = time.perf_counter()
         tick = next(self.ticks, None)
-        self.seconds += time.perf_counter() - began
+        self.recent.append(time.perf_counter() - began)
+        self.seconds += self.recent[-1]
         if tick is None:
-            self.start = Start(**{**vars(self.start), "steps": self.step})
+            self.start = replace(self.start, steps=self.step)
             return None
         self.step += 1
         self.tick = tick
@@ -99,9 +118,77 @@ class Run:
         self._drawn = self.step
         return Frame(self.step, {name: pack(picture) for name, picture in self.tick.pictures().items()})
 
+    def timed(self) -> Timed | None:
+        """How long a step takes; only of a race."""
+        return None
+
     def finished(self, reason: str) -> Finished:
         last = {name: value for name, value in self.last.items() if math.isfinite(value)}
         return Finished(max(self.step, 0), reason, last, self.seconds)
+
+
+class Race(Run):
+    """The lab with the learner's kernels, step by step with the lab with ours: the same start, but nothing shared.
+
+    It is the learner's run. Of ours there are the metrics, in columns beside theirs.
+    """
+
+    def __init__(self, lab: Lab, start: Start, own: Own) -> None:
+        super().__init__(lab, start)
+        self.own = own
+        self.ours = Run(lab, start)
+        self._ours_broke: Failed | None = None
+
+    def set(self, knob: str, value: object) -> None:
+        super().set(knob, value)
+        self.ours.set(knob, value)
+
+    def advance(self) -> Failed | None:
+        with device.replaced(self.own), blaming_the_learner():
+            failed = super().advance()
+        if not self._ours_broke:
+            self._ours_broke = self.ours.advance()
+        return self._blamed(failed) if failed else None
+
+    def _blamed(self, failed: Failed) -> Failed:
+        message = _("with your kernel, {what}").format(what=failed.message)
+        hint = _("With ours all is finite at this step: the cause is in what you wrote.")
+        if self._ours_broke:
+            hint = _("With ours it does so at step {step}: it is the setting. Lower the learning rate and rewind.")
+            hint = hint.format(step=self._ours_broke.step)
+        return replace(failed, message=message, hint=hint)
+
+    def metrics(self) -> Metrics:
+        message = super().metrics()
+        ours = self.ours.metrics().columns if self.ours.news else {}
+        return replace(message, columns=message.columns | {OURS + name: values for name, values in ours.items()})
+
+    def frame(self) -> Frame | None:
+        with device.replaced(self.own), blaming_the_learner():
+            return super().frame()
+
+    def timed(self) -> Timed | None:
+        if len(self.recent) < SETTLED or self._ours_broke:
+            return None
+        return Timed(self.step, ours=median(self.ours.recent), own=median(self.recent))
+
+    def finished(self, reason: str) -> Finished:
+        finished, ours = super().finished(reason), self.ours.finished(reason).metrics
+        return replace(finished, metrics=finished.metrics | {OURS + name: value for name, value in ours.items()})
+
+
+@contextmanager
+def blaming_the_learner() -> Iterator[None]:
+    """What a lab raises with their kernels in it, and would not with ours, it raises because of them."""
+    try:
+        yield
+    except Raised as error:
+        raise reason(error.launches) or error from error
+    except DltutorError:
+        raise
+    except Exception as error:
+        message = _("with your kernel, the lab raised {kind}: {error}").format(kind=type(error).__name__, error=error)
+        raise DltutorError(message, _("It cannot go on with the numbers that your kernel makes.")) from error
 
 
 def _filled(values: array[float], rows: int) -> array[float]:

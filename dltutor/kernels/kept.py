@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import linecache
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -105,6 +106,8 @@ def key(*parts: bytes | str) -> str:
 
 
 def source(function: FunctionType) -> bytes:
-    """The file that a function stands in; where there is none, what Python made of it."""
+    """The file that a function stands in, or what it was read from; where there is neither, what Python made of it."""
     file = Path(function.__code__.co_filename)
-    return file.read_bytes() if file.is_file() else function.__code__.co_code
+    if file.is_file():
+        return file.read_bytes()
+    return "".join(linecache.getlines(str(file))).encode() or function.__code__.co_code

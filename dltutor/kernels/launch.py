@@ -69,6 +69,14 @@ class Launch:
             self._int64[place] = number
 
 
+class Raised(DltutorError):
+    """One of these launches raised an error: machine code does not say which."""
+
+    def __init__(self, launches: list[Launch]) -> None:
+        super().__init__(_("a kernel raised an error"), _("Call it by itself to see which one, and why."))
+        self.launches = launches
+
+
 class Graph:
     """Launches in the order in which they were added, replayed by one native call."""
 
@@ -89,7 +97,7 @@ class Graph:
     def replay(self) -> None:
         run = self._run or self._prepare()
         if run():
-            raise DltutorError(_("a kernel raised an error"), _("Call it by itself to see which one, and why."))
+            raise Raised(self.launches)
 
     def _prepare(self) -> Callable[[], int]:
         trampolines = addresses(launch.form for stage in self._stages for launch in stage)

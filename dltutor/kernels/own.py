@@ -1,0 +1,275 @@
+"""What the learner wrote, in the place of our kernels.
+
+    kernels = compile_own(source, ["dltutor/kernels/dense.py:dense_backward"], guarded=True)
+    with device.replaced(kernels):
+        ...                                 # what is recorded here calls them
+
+Their functions have our kernels' names and arguments, and are compiled as ours are, so that a race between the two is
+fair; but they may allocate, and so NumPy expressions will do. They are not shared out among threads. `guarded` ones
+look at every index. Machine code cannot say in which line it stopped: `reason` finds out, in plain Python.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import re
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.kernels.compile import (
+    REORDER,
+    CudaKernel,
+    Kernel,
+    argument_names,
+    numba_cuda,
+    numba_types,
+    numba_without_scipy,
+    resolve,
+)
+from dltutor.kernels.machine_code import without_collector
+
+FILE = "<yours>"  # what the learner's file is called in tracebacks
+PATIENCE = 2.0  # seconds to look for a line in plain Python
+
+Space = dict[str, Any]  # the names of a module
+Own = dict[str, Kernel | CudaKernel]  # by what they take the place of
+
+
+def compile_own(
+    source: str, places: Sequence[str], guarded: bool, say: Callable[[str], None] = lambda name: None
+) -> Own:
+    """The learner's kernels for `places`; `say` hears the name of each before it is compiled.
+
+    Raises DltutorError where the file does not run, has no such function, or Numba cannot compile it.
+    """
+    space = run(source)
+    compiled: Own = {}
+    for place in places:
+        ours = resolve(place)
+        say(ours.__name__)
+        compiled[place] = own(ours, space, guarded)
+        compiled[place].warm()
+    return compiled
+
+
+def run(source: str) -> Space:
+    """The names that the learner's file defines."""
+    space: Space = {"__name__": "yours"}
+    linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
+    try:
+        exec(compile(source, FILE, "exec", dont_inherit=True), space)
+    except SyntaxError as error:
+        raise stopped_at(error.lineno, _("your file is not Python: {error}").format(error=error.msg)) from error
+    except Exception as error:
+        raise stopped_at(line_of(error), _("your file stopped: {error}").format(error=worded(error))) from error
+    return space
+
+
+def own(ours: Any, space: Space, guarded: bool) -> Kernel | CudaKernel:
+    function = plain(space.get(ours.__name__))
+    if function is None:
+        message = _("your file defines no function {name}").format(name=ours.__name__)
+        raise DltutorError(message, _("Define it, with the arguments of the kernel whose place it takes."))
+    if isinstance(ours, Kernel):
+        return OwnKernel(ours, space, guarded)
+    if isinstance(ours, CudaKernel):
+        return OwnCudaKernel(ours, function)
+    message = _("{name} is several kernels, whose place one function cannot take").format(name=ours.__name__)
+    raise DltutorError(message, _("Name one of them in the exercise."))
+
+
+class OwnKernel(Kernel):
+    """A function of the learner's that is called as `ours` is."""
+
+    def __init__(self, ours: Kernel, space: Space, guarded: bool) -> None:
+        super().__init__(ours.py_func)  # whose arguments and types it has
+        self.space = space | {"_room": room}
+        self.guarded = guarded
+
+    @cached_property
+    def address(self) -> int:
+        compiled = self.compiled
+        made = compiled.overloads[numba_types(self.signature)]
+        return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
+    @cached_property
+    def compiled(self) -> Any:
+        """Numba's object; it keeps the machine code."""
+        space = self._compiled_space()
+        compiled = self._jit(rebound(call_of(self, space), space))
+        with without_collector(), warnings.catch_warnings(), refused_by_numba(self.__name__):
+            warnings.simplefilter("ignore")  # of slow products, and so on
+            compiled.compile(numba_types(self.signature))
+        return compiled
+
+    def in_python(self, arguments: Sequence[Any]) -> None:
+        """Run it in plain Python, on copies."""
+        copies = [np.copy(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+        with np.errstate(all="ignore"), limited(PATIENCE):
+            call_of(self, self.space)(*copies)
+
+    def _compiled_space(self) -> Space:
+        """The learner's names, the functions among them compiled; so they may call each other."""
+        space = self.space | {"_room": self._jit(room)}
+        space |= {name: self._jit(rebound(plain(value), space)) for name, value in space.items() if plain(value)}
+        return space
+
+    def _jit(self, function: Any) -> Any:
+        options = {"nogil": True, "error_model": "numpy", "fastmath": REORDER, "boundscheck": self.guarded}
+        return numba_without_scipy().njit(function, **options)
+
+
+class OwnCudaKernel(CudaKernel):
+    """A function of the learner's that is launched as `ours` is."""
+
+    def __init__(self, ours: CudaKernel, function: FunctionType) -> None:
+        names = argument_names(ours.py_func)
+        require_arguments(ours.__name__, function, len(names))
+        kinds = [ours.py_func.__annotations__[name] for name in names]
+        helpers = {name: device_function(value) for name, value in function.__globals__.items() if plain(value)}
+        function = rebound(function, function.__globals__ | helpers)
+        function.__annotations__ = dict(zip(argument_names(function), kinds, strict=True))
+        super().__init__(function, ours.threads, (ours.unit, ""), ours.each)
+        self.counted = ours.counted
+
+    def warm(self) -> None:
+        with refused_by_numba(self.__name__):
+            super().warm()
+
+
+def device_function(function: Any) -> Any:
+    return numba_cuda().jit(device=True, lineinfo=True)(plain(function))
+
+
+# ---------------------------------------------------------------- functions
+
+
+def plain(value: Any) -> FunctionType | None:
+    """The Python function of the learner's file that this is, decorated or not; None where it is anything else."""
+    function = getattr(value, "py_func", value)
+    return function if isinstance(function, FunctionType) and function.__code__.co_filename == FILE else None
+
+
+def rebound(function: Any, space: Space) -> FunctionType:
+    """`function`, which finds its names in `space`."""
+    bound = FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
+    bound.__module__ = "yours"
+    return bound
+
+
+def call_of(kernel: Kernel, space: Space) -> FunctionType:
+    """A function of exactly our arguments that calls the learner's in `space`, whatever that returns.
+
+    A gradient that nobody asks for, dx without rows, gets room: the learner need not think of it.
+    """
+    names, kinds = argument_names(kernel.py_func), kernel.py_func.__annotations__
+    require_arguments(kernel.__name__, plain(space[kernel.__name__]), len(names))
+    given = [f"_room({n}, {n[1:]})" if n[0] == "d" and kinds.get(n[1:]) == kinds[n] else n for n in names]
+    here: Space = {}
+    exec(f"def _call({', '.join(names)}):\n    {kernel.__name__}({', '.join(given)})", space, here)
+    return here["_call"]  # type: ignore[no-any-return]
+
+
+def room(gradient: Any, values: Any) -> Any:
+    """A gradient of as many numbers as there are values; where it is left out, one that nobody will look at."""
+    if gradient.size == values.size:
+        return gradient
+    return np.zeros_like(values)
+
+
+def require_arguments(name: str, function: Any, wanted: int) -> None:
+    given = len(inspect.signature(function).parameters)
+    if given != wanted:
+        message = _("your {name} takes {given} arguments, and the kernel whose place it takes {wanted}")
+        line = function.__code__.co_firstlineno
+        raise stopped_at(line, message.format(name=name, given=given, wanted=wanted))
+
+
+# ---------------------------------------------------------------- where it went wrong
+
+
+def reason(launches: Iterable[Any]) -> DltutorError | None:
+    """Why one of these launches raised an error: the first of the learner's that does so again, in plain Python."""
+    suspects = [launch for launch in launches if isinstance(launch.kernel, OwnKernel)]
+    for launch in suspects:
+        try:
+            launch.kernel.in_python(launch.arguments)
+        except TimeoutError:
+            continue
+        except Exception as error:
+            message = _("your {name} stopped: {error}").format(name=launch.kernel.__name__, error=worded(error))
+            return stopped_at(line_of(error), message)
+    if not suspects:
+        return None
+    names = ", ".join(dict.fromkeys(launch.kernel.__name__ for launch in suspects))
+    return DltutorError(_("your {name} stopped").format(name=names), _("Its check may say where: press c there."))
+
+
+def stopped_at(line: int | None, message: str) -> DltutorError:
+    """With the learner's line, by its number and as it stands there."""
+    if not line:
+        return DltutorError(message, _("Mend it, and train again."))
+    text = linecache.getline(FILE, line).strip()
+    where = _("in line {line} of your file").format(line=line)
+    return DltutorError(f"{message} ({where})", _("The line is: {text}").format(text=text) if text else "")
+
+
+def line_of(error: BaseException) -> int | None:
+    """The innermost line of the learner's file in its traceback."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
+    return lines[-1] if lines else None
+
+
+def worded(error: BaseException) -> str:
+    return f"{error}" or type(error).__name__
+
+
+@contextmanager
+def refused_by_numba(name: str) -> Iterator[None]:
+    """Numba's own errors are long: what the learner gets is the line, and the first sentence."""
+    from numba.core.errors import NumbaError
+
+    try:
+        yield
+    except NumbaError as error:
+        said = re.sub(r"\x1b\[[\d;]*m", "", str(error))
+        sentence = next((line for line in said.splitlines() if line.strip() and "Failed in" not in line), "")
+        message = _("Numba cannot compile your {name}: {error}").format(name=name, error=sentence.strip())
+        raise stopped_at(line_that_numba_means(said), message) from error
+
+
+def line_that_numba_means(said: str) -> int | None:
+    """The first that it names, which is the innermost; of an unknown name, where that stands."""
+    unknown = re.search(r"NameError: name '(\w+)'", said)
+    if unknown:
+        lines = enumerate(linecache.getlines(FILE), 1)
+        return next((number for number, text in lines if re.search(rf"\b{unknown[1]}\b", text)), None)
+    named = re.search(rf'File "{FILE}", line (\d+)', said)
+    return int(named[1]) if named else None
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """What lasts longer ends with TimeoutError."""
+
+    def stop(*_signal: Any) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

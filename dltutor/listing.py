@@ -106,7 +106,7 @@ def _run_row(run: Run) -> str:
 
 def progress_as_json(progress: Progress) -> str:
     """A JSON object: the file, the lessons, the runs."""
-    runs = [{key: value for key, value in vars(run).items() if key != "has_curves"} for run in progress.runs()]
+    runs = [{key: value for key, value in run._asdict().items() if key != "has_curves"} for run in progress.runs()]
     data = {
         "file": str(progress.path),
         "notice": progress.notice,

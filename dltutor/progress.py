@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -293,11 +292,12 @@ class Progress:
         rows = [(lesson, item, as_json({}), due, moment(at)) for item in items]
         self._store.write(*(("INSERT OR IGNORE INTO card VALUES (?, ?, ?, ?, ?)", row) for row in rows))
 
-    def count_due(self, by: datetime, now: datetime | None = None) -> int:
-        """How many cards are due until then. One that was rated in the future was rated by a wrong clock: it is due."""
-        future = moment((now or by) + timedelta(days=1))
-        rows = self._store.read("SELECT count(*) FROM card WHERE due <= ? OR at > ?", moment(by), future)
-        return int(rows[0][0])
+    def count_due(self, by: datetime, lessons: Sequence[str], now: datetime) -> int:
+        """How many cards of `lessons` are due until then. A card rated in the future was rated by a wrong clock: it is
+        due."""
+        marks = ", ".join("?" * len(lessons))
+        sql = f"SELECT count(*) FROM card WHERE (due <= ? OR at > ?) AND lesson IN ({marks})"
+        return int(self._store.read(sql, moment(by), moment(now + timedelta(days=1)), *lessons)[0][0])
 
     # ------------------------------------------------------------ preferences
 
@@ -338,7 +338,7 @@ _CARDS = "SELECT lesson, item, state, due, at FROM card"
 
 
 def _new_id() -> str:
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()  # as good as a UUID, whose module takes its time to import
 
 
 def _run(id: str, lesson: str, at: str, setting: str, device: str, steps: int, ended: str, last: str, kept: int) -> Run:

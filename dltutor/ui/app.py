@@ -27,7 +27,7 @@ from dltutor.ui.theme import DARK, LIGHT
 from dltutor.ui.widgets.key_bar import bind
 
 if TYPE_CHECKING:  # not needed for the first paint
-    from dltutor.link import EngineLink, Playback
+    from dltutor.link import EngineLink, Link, Playback
     from dltutor.ui.run_state import RunState
     from dltutor.ui.screens.lesson import LessonScreen
 
@@ -87,6 +87,12 @@ class Tutor(TerminalMixin, App[None]):
             return Playback(self._play, self.play_speed)
         spare, self._spare = self._spare, None
         return spare or EngineLink()
+
+    def make_grader(self) -> Link:
+        """What checks an exercise."""
+        from dltutor.link import GraderLink
+
+        return GraderLink()
 
     async def _prepare_engine(self) -> None:
         """Start an engine before it is known for which lesson: it takes a second, and nobody waits for it."""

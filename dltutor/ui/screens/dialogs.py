@@ -83,6 +83,24 @@ class Message(Dialog):
         yield KeyBar()
 
 
+class Confirm(Dialog):
+    """A question; true where it is answered with yes."""
+
+    BINDINGS = [bind("y,enter", "agree", "yes", "yes, do it"), bind("n,escape", "close", "no", "no, leave it as it is")]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box"):
+            yield Static(self._question, markup=False)
+        yield KeyBar()
+
+    def action_agree(self) -> None:
+        self.dismiss(True)
+
+
 class Answer(Input):
     BINDINGS = [bind("enter", "submit", "ok", "take this value")]
 

@@ -1,0 +1,109 @@
+"""Checking what the learner wrote: a grader to ask, and a file to watch. For the application and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from dltutor import wire
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.link import GraderLink, Link
+
+POLL = 1.0  # seconds between two looks at a file: a network file system tells nobody that it has changed
+SETTLE = 30  # milliseconds of silence after which a save is complete
+
+
+class Grader:
+    """Asks the grader's process, one check at a time. One that has died, or was given up, is replaced."""
+
+    def __init__(self, make_link: Callable[[], Link] = GraderLink) -> None:
+        self._make_link = make_link
+        self._link: Link | None = None
+        self._events: AsyncIterator[wire.Event] | None = None
+        self._number = 0
+        self._opening = asyncio.Lock()
+
+    async def prepare(self) -> None:
+        """Start the process before it is needed: it takes a second or two."""
+        async with self._opening:
+            if self._link:
+                return
+            link = self._link = self._make_link()
+            await link.start()
+            self._events = link.events()
+            await link.send(wire.Prepare())
+
+    async def check(self, exercise: str, source: str, told: Callable[[str], None]) -> wire.Verdict:
+        """What comes of `source`; `told` hears what is being looked at. Raises DltutorError where the grader fails.
+
+        Cancelling it ends the process, and whatever of the learner's runs in it.
+        """
+        try:
+            await self.prepare()
+            return await self._ask(exercise, source, told)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _ask(self, exercise: str, source: str, told: Callable[[str], None]) -> wire.Verdict:
+        assert self._link and self._events
+        self._number += 1
+        await self._link.send(wire.Check(exercise, source, self._number))
+        async for event in self._events:
+            match event:
+                case wire.Checking(number, stage) if number == self._number:
+                    told(stage)
+                case wire.Verdict(number=number) if number == self._number:
+                    return event
+                case wire.Failed():
+                    raise DltutorError(event.message, event.hint)
+        raise DltutorError(_("the grader ended"), _("`dltutor doctor` may name the cause."))
+
+    async def close(self) -> None:
+        async with self._opening:
+            link, self._link, self._events = self._link, None, None
+            if link:
+                await link.close()
+
+
+# ---------------------------------------------------------------- a file that others may save
+
+
+Stamp = tuple[int, int, int] | None  # what differs after a save; none: there is no file
+
+
+def stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+async def saves(path: Path) -> AsyncIterator[None]:
+    """Once for each time that `path` was saved, by whomever."""
+    last = stamp(path)
+    async for _look in _looks(path.parent):
+        now = stamp(path)
+        if now and now != last:
+            yield
+        last = now
+
+
+async def _looks(folder: Path) -> AsyncIterator[None]:
+    """When to look: whenever the system says that something changed in `folder`, and each second."""
+    from watchfiles import awatch
+
+    with contextlib.suppress(OSError, RuntimeError):  # no such folder yet, or no more watches to be had
+        changes = awatch(
+            folder, recursive=False, step=SETTLE, debounce=10 * SETTLE,
+            rust_timeout=int(1000 * POLL), yield_on_timeout=True,
+        )  # fmt: skip
+        async for _change in changes:
+            yield
+    while True:
+        await asyncio.sleep(POLL)
+        yield

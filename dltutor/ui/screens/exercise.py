@@ -1,0 +1,545 @@
+"""An exercise: the task, the learner's code and the verdict side by side; below 100 columns one at a time."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rich.syntax import Syntax
+from rich.text import Text
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static, TextArea
+from textual.worker import Worker
+
+from dltutor import exercises, lesson, wire
+from dltutor.checking import Grader, saves, stamp
+from dltutor.errors import DltutorError
+from dltutor.exercises import Exercise, Workbook
+from dltutor.i18n import _
+from dltutor.lesson import Lesson, Section
+from dltutor.ui.screens.dialogs import Confirm
+from dltutor.ui.typed import InTutor
+from dltutor.ui.widgets.editor import Editor
+from dltutor.ui.widgets.key_bar import KeyBar, bind
+from dltutor.ui.widgets.reader import Reader, code_theme
+from dltutor.ui.widgets.verdict import VerdictPane
+
+LOSS = 1.0  # seconds of writing that a kill may cost
+Outcome = tuple[str, wire.Own, dict[str, Any]] | None  # ("train", with what, how the lab is set), or nothing
+
+
+def task_screen(lesson: Lesson, name: str) -> ExerciseScreen:
+    """The screen of the exercise or the hunt `name`. Raises DltutorError where it can't be read."""
+    exercise = exercises.load(lesson, name)
+    if not exercise.hunt:
+        return ExerciseScreen(lesson, exercise)
+    from dltutor.ui.screens.hunt import HuntScreen
+
+    return HuntScreen(lesson, exercise)
+
+
+class Task(Reader):
+    """The task as a lesson of one section, and under it the hints that were asked for."""
+
+    DEFAULT_CSS = """
+    Task > Markdown > MarkdownH2 { display: none; }
+    Task .hint { height: auto; border-left: wide $orange; padding: 0 1; margin: 0 0 1 0; }
+    Task .hint Markdown MarkdownBlock { margin: 0; }
+    Task .hint .which { color: $orange; }
+    """
+
+    def __init__(self, lesson: Lesson, exercise: Exercise, hints: int, **options: Any) -> None:
+        super().__init__(_as_lesson(lesson, exercise), 0, **options)
+        self._exercise = exercise
+        self.hints = hints
+
+    def compose(self) -> ComposeResult:
+        yield from super().compose()
+        for number, hint in enumerate(self._exercise.hints[: self.hints], 1):
+            which = _("Hint {n} of {total}").format(n=number, total=len(self._exercise.hints))
+            with Vertical(classes="hint"):
+                yield Static(which, classes="which", markup=False)
+                yield from self._block(lesson.Text(hint))
+
+    async def set(self, lesson: Lesson, exercise: Exercise, hints: int) -> None:
+        """The task in another language, or with another number of hints."""
+        self._exercise, self.hints = exercise, hints
+        await self.show(_as_lesson(lesson, exercise), 0, self.scroll_y)
+
+
+def _as_lesson(lesson: Lesson, exercise: Exercise) -> Lesson:
+    return replace(lesson, sections=(Section("task", exercise.title, _told(exercise)),))
+
+
+def _told(exercise: Exercise) -> tuple[lesson.Block, ...]:
+    """The text; of a hunt, first what is to be seen."""
+    notice = (lesson.Text(f"*{exercise.notice}*"),) if exercise.notice else ()
+    symptom = (lesson.Text(exercise.hunt.symptom),) if exercise.hunt else ()
+    return notice + symptom + exercise.text
+
+
+class Solution(VerticalScroll):
+    """The author's answer, to read."""
+
+    DEFAULT_CSS = """
+    Solution { padding: 0 1; scrollbar-size-vertical: 1; }
+    Solution .about { color: $orange; margin: 0 0 1 0; }
+    """
+
+    def __init__(self, source: str, colours: Callable[[str], str]) -> None:
+        super().__init__()
+        self._source, self._ink = source, colours
+
+    def compose(self) -> ComposeResult:
+        yield Static(_("One right answer. s hides it, u takes it over into yours."), classes="about", markup=False)
+        yield Static(Syntax(self._source, "python", theme=code_theme(self._ink), word_wrap=True))
+
+
+class ExerciseScreen(InTutor, Screen[Outcome]):
+    DEFAULT_CSS = """
+    ExerciseScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
+    ExerciseScreen #body { height: 1fr; }
+    ExerciseScreen Task, ExerciseScreen Solution { width: 1fr; }
+    ExerciseScreen #work { width: 1fr; border-left: solid $faint; }
+    ExerciseScreen Editor { height: 1fr; }
+    ExerciseScreen VerdictPane { max-height: 60%; }
+    ExerciseScreen Solution { display: none; }
+    ExerciseScreen.-solution Solution { display: block; }
+    ExerciseScreen.-solution Task { display: none; }
+    ExerciseScreen.-narrow #work { border-left: none; }
+    ExerciseScreen.-narrow Task, ExerciseScreen.-narrow Solution, ExerciseScreen.-narrow #work { display: none; }
+    ExerciseScreen.-narrow.-at-task Task { display: block; }
+    ExerciseScreen.-narrow.-at-solution Solution { display: block; }
+    ExerciseScreen.-narrow.-at-code #work, ExerciseScreen.-narrow.-at-verdict #work { display: block; }
+    ExerciseScreen.-narrow.-at-code VerdictPane, ExerciseScreen.-narrow.-at-verdict #written { display: none; }
+    ExerciseScreen.-narrow VerdictPane { border-top: none; max-height: 100%; height: 1fr; }
+    """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    BINDINGS = [
+        bind("n", "go_on", "go on", "done: go on with the lesson"),
+        bind("tab", "turn", "turn", "from the task to the code to the verdict"),
+        bind("e", "edit", "edit", "write; escape ends it"),
+        bind("c", "check", "check", "check what you have written"),
+        bind("ctrl+r", "check", "check", "check what you have written, also while you write"),
+        bind("ctrl+s", "save", "save", "save; it is saved by itself, too"),
+        bind("h", "hint", "hint", "one more hint; those you had stay in the task"),
+        bind("t", "train", "train", "the lab trains with what you have written"),
+        bind("s", "solution", "solution", "one right answer, beside yours"),
+        bind("u", "take_over", "take over", "take the solution over into your file"),
+        bind("escape", "leave", "back", "back to the lesson; all is kept"),
+        bind("E", "outside", "$EDITOR", "write in your own editor; each save is checked"),
+        bind("x", "reset", "reset", "begin anew, from the start"),
+        bind("m", "source", "", "formulas as drawn, or as they are written"),
+    ]
+
+    def __init__(self, lesson: Lesson, exercise: Exercise) -> None:
+        super().__init__()
+        self.lesson, self.exercise = lesson, exercise
+        self.grader = Grader(self.app.make_grader)
+        self.workbook = Workbook()
+        self.path = self.workbook.path(exercise)
+        self._saved = self._read()  # what the file holds
+        self._stamp = stamp(self.path)
+        self._timer: Timer | None = None
+        self._check: Worker[None] | None = None
+        self._checked: tuple[str, bool] | None = None  # the last source with a verdict, and whether it passed
+
+    def _read(self) -> str:
+        """The learner's text. A file that can't be read is put aside: nothing is lost."""
+        try:
+            return self.workbook.read(self.exercise)
+        except DltutorError as error:
+            self._aside = _put_aside(self.path)
+            self.call_later(self.notify, f"{error}\n{self._aside}", severity="warning", timeout=20)
+            return self.exercise.start
+
+    # ------------------------------------------------------------ the screen
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="top")
+        with Horizontal(id="body"):
+            yield Task(self.lesson, self.exercise, self.known.hints)
+            yield Solution(self.exercise.solution, self.app.ink)
+            with Vertical(id="work"):
+                with Vertical(id="written"):
+                    yield from self.compose_written()
+                yield VerdictPane()
+        yield KeyBar()
+
+    def compose_written(self) -> ComposeResult:
+        yield Editor(self._saved, read_only=True)
+
+    def on_mount(self) -> None:
+        self.verdict.wait(self.first_words())
+        self.show_top()
+        self._restore_place()
+        self.run_worker(self._prepare(), group="prepare")
+        self.run_worker(self._watch(), group="watch")
+
+    def first_words(self) -> str:
+        return _("c checks what you have written. It is kept in {file}").format(file=self.path)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.lesson.id, self.exercise.name
+
+    @property
+    def known(self) -> Any:
+        """What progress has of this exercise."""
+        return self.app.progress.exercise(*self.key)
+
+    @property
+    def editor(self) -> Editor:
+        return self.query_one(Editor)
+
+    @property
+    def page(self) -> Task:
+        return self.query_one(Task)
+
+    @property
+    def verdict(self) -> VerdictPane:
+        return self.query_one(VerdictPane)
+
+    def show_top(self) -> None:
+        ink, known = self.app.ink, self.known
+        top = Text.assemble(
+            (self.exercise.title, f"bold {ink('blue')}"), "  ",
+            (_("{n} min").format(n=self.exercise.minutes), ink("muted")), "  ", no_wrap=True,
+        )  # fmt: skip
+        top.append(*((f"✓ {_('passed')}", ink("green")) if known.passed_at else (self._tried(known), ink("muted"))))
+        if known.seen:
+            top.append(f"  {_('solution seen')}", ink("orange"))
+        self.query_one("#top", Static).update(top)
+
+    @staticmethod
+    def _tried(known: Any) -> str:
+        return f"◐ {_('{n} checked').format(n=known.attempts)}" if known.attempts else f"○ {_('new')}"
+
+    async def renew(self) -> None:
+        """The same in another language, or in other colours."""
+        self.lesson = self.app.course.find(self.lesson.id).load()
+        self.exercise = exercises.load(self.lesson, self.exercise.name)
+        self.editor.recolour()
+        self.verdict.recolour()
+        self.show_top()
+        await self.page.set(self.lesson, self.exercise, self.page.hints)
+        self.run_worker(self._renew_grader(), group="prepare")  # it speaks the language in which it was started
+
+    # ------------------------------------------------------------ one thing at a time
+
+    def panes(self) -> dict[str, Widget]:
+        """What tab turns through, in order."""
+        solution = {"solution": self.query_one(Solution)} if self.has_class("-solution") else {}
+        task = {} if solution and not self.is_narrow else {"task": self.page}
+        return task | {"code": self.editor} | solution | {"verdict": self.verdict}
+
+    @property
+    def is_narrow(self) -> bool:
+        return self.has_class("-narrow")
+
+    @property
+    def pane(self) -> str:
+        """The one that has the focus, or is the only one seen."""
+        panes = self.panes()
+        return next((name for name, pane in panes.items() if pane is self.focused), next(iter(panes)))
+
+    def show_pane(self, name: str) -> None:
+        self.remove_class(*(f"-at-{other}" for other in ("task", "code", "solution", "verdict", "suspects")))
+        self.add_class(f"-at-{name}")
+        self.panes()[name].focus()
+        self.refresh_bindings()
+
+    def action_turn(self) -> None:
+        names = list(self.panes())
+        self.show_pane(names[(names.index(self.pane) + 1) % len(names)])
+
+    @property
+    def writes(self) -> bool:
+        """The learner is writing: letters are text."""
+        return self.editor.has_focus and not self.editor.read_only
+
+    def names_key(self, action: str) -> bool:
+        """The line at the bottom speaks of saving while one writes."""
+        return action != "save" or self.writes
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "go_on":
+            return self.is_done
+        if action == "take_over":
+            return self.has_class("-solution")
+        return super().check_action(action, parameters)
+
+    # ------------------------------------------------------------ writing
+
+    def action_edit(self) -> None:
+        self.editor.read_only = False
+        self.show_pane("code")
+
+    def on_editor_left(self) -> None:
+        self.editor.read_only = True
+        self.refresh_bindings()
+
+    def on_text_area_changed(self, _event: TextArea.Changed) -> None:
+        if self.editor.text == self._saved:
+            return
+        self.verdict.outdated()
+        if self._timer is None:
+            self._timer = self.set_timer(LOSS, self.save)
+
+    def action_save(self) -> None:
+        self.save()
+        self.notify(_("saved: {file}").format(file=self.path), timeout=2)
+
+    def save(self) -> None:
+        """Keep what is written; what somebody else has saved meanwhile is kept beside it."""
+        if self._timer:
+            self._timer.stop()
+        self._timer = None
+        text = self.editor.text
+        if text == self._saved:
+            return
+        if stamp(self.path) not in (None, self._stamp):
+            self._keep_both()
+        self._write(text)
+
+    def _write(self, text: str) -> bool:
+        try:
+            self.workbook.write(self.exercise, text)
+        except DltutorError as error:
+            self.notify(str(error), title=_("This is not saved"), severity="error", timeout=10)
+            return False
+        self._saved, self._stamp = text, stamp(self.path)
+        return True
+
+    def _keep_both(self) -> None:
+        aside = _put_aside(self.path)
+        words = _("The file was saved elsewhere, too, while you wrote here. That text is in {file}.")
+        self.notify(words.format(file=aside), severity="warning", timeout=20)
+
+    # ------------------------------------------------------------ saved by another editor
+
+    async def _watch(self) -> None:
+        async for _save in saves(self.path):
+            if stamp(self.path) != self._stamp:
+                self.take_in()
+
+    def take_in(self) -> None:
+        """Somebody else has saved the file: show that text, and check it."""
+        if self.editor.text != self._saved:
+            self.save()  # which keeps both
+            return
+        try:
+            text = self.workbook.read(self.exercise)
+        except DltutorError as error:
+            self.notify(str(error), severity="warning", timeout=10)
+            return
+        self._saved, self._stamp = text, stamp(self.path)
+        self.editor.replace_all(text)
+        self.action_check()
+
+    def action_outside(self) -> None:
+        """The learner's own editor in place of the application, until it ends."""
+        command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+        self.save()
+        if not self.path.exists() and not self._write(self.editor.text):
+            return
+        try:
+            if not command:
+                raise SuspendNotSupported
+            with self.app.suspend():
+                subprocess.run([*shlex.split(command), str(self.path)], check=False)
+        except (SuspendNotSupported, OSError, ValueError):
+            self._say_path(command)
+            return
+        self.app.redraw()
+        if stamp(self.path) != self._stamp:
+            self.take_in()
+
+    def _say_path(self, command: str | None) -> None:
+        words = _("Open this file in an editor beside this terminal; each time you save it, it is checked here:")
+        reason = _("{command} can't be started here.").format(command=command) if command else _("EDITOR is not set.")
+        self.app.say(_("Your own editor"), f"{reason}\n\n{words}\n\n{self.path}")
+
+    # ------------------------------------------------------------ checking
+
+    async def _prepare(self) -> None:
+        try:
+            await self.grader.prepare()
+        except OSError as error:  # no process to be had: told when a check wants one
+            self.log(error)
+
+    def action_check(self) -> None:
+        if self._check and self._check.is_running:
+            return
+        self.save()
+        self.verdict.checking("")
+        if self.is_narrow:
+            self.show_pane("verdict")
+        self._check = self.run_worker(self._judge(self.editor.text), group="check")
+
+    async def _judge(self, source: str) -> None:
+        try:
+            verdict = await self.grader.check(self.exercise.key, source, self.verdict.checking)
+        except (DltutorError, OSError) as error:
+            self.verdict.trouble(error if isinstance(error, DltutorError) else DltutorError(str(error)))
+            return
+        self.hear(verdict, source)
+
+    def hear(self, verdict: wire.Verdict, source: str) -> None:
+        """Show a verdict on `source`, and keep it."""
+        self._checked = source, verdict.passed
+        with self.app.writing():
+            self.app.progress.note_attempt(*self.key, source, verdict.passed, verdict.headline, verdict.cause)
+        self.verdict.show(verdict, source)
+        self.show_top()
+        if self.editor.text == source:
+            self.editor.mark(verdict.line)
+            if verdict.passed or self.is_narrow:
+                self.editor.read_only = True
+                self.show_pane("verdict")
+        self.refresh_bindings()
+
+    def cancel(self) -> None:
+        if self._check:
+            self._check.cancel()
+        self.verdict.wait(_("Cancelled. c checks again."))
+        self.run_worker(self._renew_grader(), group="prepare")
+
+    async def _renew_grader(self) -> None:
+        await self.grader.close()
+        await self._prepare()
+
+    # ------------------------------------------------------------ help of all kinds
+
+    async def action_hint(self) -> None:
+        count = min(self.page.hints + 1, len(self.exercise.hints))
+        if count == self.page.hints:
+            self.notify(_("These are all the hints. s shows a solution."))
+        else:
+            with self.app.writing():
+                self.app.progress.note_hint(*self.key, count)
+        self.remove_class("-solution")
+        await self.page.set(self.lesson, self.exercise, count)
+        self.show_pane("task")
+        self.call_after_refresh(self.page.scroll_end, animate=False)
+
+    def action_solution(self) -> None:
+        if self.has_class("-solution") and (self.pane == "solution" or not self.is_narrow):
+            self.remove_class("-solution")
+            self.show_pane("code")
+        elif self.known.seen:
+            self.show_solution()
+        else:
+            words = _("Show a solution? The exercise is then marked as seen; you can still solve it yourself.")
+            self.ask(words, self.show_solution)
+
+    def show_solution(self) -> None:
+        with self.app.writing():
+            self.app.progress.note_seen(*self.key)
+        self.show_top()
+        self.add_class("-solution")
+        self.show_pane("solution")
+
+    def action_take_over(self) -> None:
+        words = _("Put the solution in the place of what you have written? In the text, ctrl+z brings yours back.")
+        self.ask(words, lambda: self.put(self.exercise.solution))
+
+    def action_reset(self) -> None:
+        words = _("Begin anew? Your text goes back to the start. In the text, ctrl+z brings it back.")
+        self.ask(words, self.reset)
+
+    def reset(self) -> None:
+        with self.app.writing():
+            self.app.progress.reset_exercise(*self.key)
+        self.verdict.wait(self.first_words())
+        self.put(self.exercise.start)
+        self.show_top()
+
+    def put(self, text: str) -> None:
+        self.editor.mark(None)
+        self.editor.replace_all(text)
+        self.save()
+        self.show_pane("code")
+
+    def ask(self, question: str, do: Callable[[], None]) -> None:
+        self.app.push_screen(Confirm(question), lambda agreed: do() if agreed else None)
+
+    async def action_source(self) -> None:
+        await self.page.toggle_source()
+
+    # ------------------------------------------------------------ going
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self._checked and self._checked[1]) or bool(self.known.passed_at)
+
+    @property
+    def own(self) -> wire.Own:
+        """What is written now, for the lab."""
+        return self._own(self.editor.text)
+
+    def _own(self, source: str) -> wire.Own:
+        passed = self._checked == (source, True) or self._passed_before(source)
+        return wire.Own(self.exercise.key, source, list(self.exercise.kernels), passed)
+
+    def _passed_before(self, source: str) -> bool:
+        return any(attempt.passed and attempt.source == source for attempt in self.app.progress.attempts(*self.key))
+
+    async def action_train(self) -> None:
+        await self._end(("train", self.own, self.exercise.lab))
+
+    async def action_go_on(self) -> None:
+        await self._end(None)
+
+    async def action_leave(self) -> None:
+        if self._check and self._check.is_running:
+            self.cancel()
+        else:
+            await self._end(None)
+
+    async def _end(self, outcome: Outcome) -> None:
+        await self.close()
+        self.dismiss(outcome)
+
+    async def close(self) -> None:
+        """Keep everything, and leave no grader behind."""
+        self.save()
+        self._keep_place()
+        await self.grader.close()
+
+    # ------------------------------------------------------------ where the learner left
+
+    @property
+    def _place_name(self) -> str:
+        return f"place of {self.exercise.key}"
+
+    def _keep_place(self) -> None:
+        row, column = self.editor.cursor_location
+        pane = "code" if self.pane in ("verdict", "solution") else self.pane
+        with self.app.writing():
+            self.app.progress.set_preference(self._place_name, {"pane": pane, "row": row, "column": column})
+
+    def _restore_place(self) -> None:
+        place = self.app.progress.preference(self._place_name, {})
+        self.editor.move_cursor(self.editor.clamp_visitable((place.get("row", 0), place.get("column", 0))))
+        pane = place.get("pane", "task")
+        self.show_pane(pane if pane in self.panes() else "task")
+
+
+def _put_aside(path: Any) -> str:
+    """Give the file another name, and say which; itself where that can't be."""
+    aside = path.with_name(f"{path.stem}.{time.strftime('%Y%m%d-%H%M%S')}.py")
+    try:
+        path.rename(aside)
+    except OSError:
+        return str(path)
+    return str(aside)

@@ -163,6 +163,16 @@ def test_looking_at_other_data_changes_nothing() -> None:
     assert run(look=True) == run(look=False)
 
 
+def test_outputs_are_those_of_each_layer() -> None:
+    net = Sequential(Dense(3, 4), Tanh(), Dense(4, 1), rng=np.random.default_rng(0))
+    x, _t = samples(5)
+    sums, bent, last = (output.copy() for output in net.outputs(x))
+    (_n, w, _g), *_rest = net.parameters()
+    np.testing.assert_allclose(sums, x @ w, 1e-5)
+    np.testing.assert_allclose(bent, np.tanh(sums), 1e-5)
+    assert np.array_equal(last, net.predict(x))
+
+
 def test_any_number_of_rows_in_any_order() -> None:
     net, loss = network(), MSE()
     for rows in (4, 0, 1, 7, 4, *range(20, 40), 4):

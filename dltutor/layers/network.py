@@ -194,6 +194,7 @@ class Chain(Layer):
                 for name, value, gradient in [] if isinstance(layer, Chain) else layer.parameters():
                     tape.name(name, value, gradient)
                 x = layer.record(tape, x)
+                tape.outputs.append(x.data)
         return x
 
 
@@ -242,6 +243,12 @@ class Sequential:
     def predict(self, x: Array) -> Array:
         """The network's output for x, in buffers of its own: a step under way is not disturbed."""
         return self._pass(self._side_passes, x, training=False).forward(x)
+
+    def outputs(self, x: Array) -> list[Array]:
+        """What each layer makes of x, the last one as well; in buffers of its own, as `predict`."""
+        side = self._pass(self._side_passes, x, training=False)
+        side.forward(x)
+        return side.tape.outputs
 
     def backward(self, dy: Array) -> Array | None:
         """Add to all gradients, given the loss's derivative by the output of the last `forward`."""

@@ -77,6 +77,7 @@ class Tape:
         self.training = training
         self.scope = ""  # the layer that is recording, as the learner reads it
         self.named: list[tuple[str, Array, Array]] = []  # name, data, grad, in the order of calculation
+        self.outputs: list[Array] = []  # of the layers, one after the other
         self._forward = device.graph()
         self._undo: list[tuple[Any, tuple[Any, ...]]] = []
         self._grads: list[Array] = []

@@ -7,7 +7,7 @@ D is 2 for points of the plane, 64 or 784 for images; C is the number of classes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from math import isqrt
@@ -21,12 +21,6 @@ from dltutor.layers import SGD, Adam, Dense, Momentum, ReLU, Sequential, Sigmoid
 from dltutor.pictures import Confusion, Heat, Histograms, Images, Interval, Picture, Points
 
 ACTIVATIONS = {"tanh": Tanh, "relu": ReLU, "sigmoid": Sigmoid}
-BENDS: dict[str, Callable[[Any], Any]] = {  # the same formulas, for the thumbnails
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "sigmoid": lambda z: 0.5 + 0.5 * np.tanh(0.5 * z),  # 1 / (1 + exp(-z)), and never overflows
-    "none": lambda z: z,
-}
 OPTIMIZERS = {"adam": Adam, "momentum": Momentum, "sgd": SGD}
 
 TEST_EVERY = 10  # steps
@@ -131,19 +125,18 @@ def neurons(net: Sequential, data: Dataset, activation: str) -> Images:
 
     The first of each layer, then the second of each: where there is room for a few only, they are of all layers.
     """
-    outputs = hidden_outputs(net, grid(*frame(data), THUMBNAIL), BENDS[activation])
+    outputs = hidden_outputs(net, grid(*frame(data), THUMBNAIL), activation)
     widest = max(h.shape[1] for h in outputs)
     order = [(i, m) for m in range(widest) for i, h in enumerate(outputs) if m < h.shape[1]][:NEURONS]
     thumbnails = np.stack([outputs[i][:, m].reshape(THUMBNAIL, THUMBNAIL) for i, m in order])
     return Images(own_scale(thumbnails), tuple(f"{i + 1}.{m + 1}" for i, m in order), signed=True)
 
 
-def hidden_outputs(net: Sequential, x: np.ndarray, bend: Callable[[Any], Any]) -> list[np.ndarray]:
+def hidden_outputs(net: Sequential, x: np.ndarray, activation: str) -> list[np.ndarray]:
     """What each hidden layer hands to the next, (N, M); where there is none, the scores."""
-    values = [value for value, _gradient in parameters(net)]
-    *hidden, last = zip(values[::2], values[1::2], strict=True)
-    outputs = [x := bend(x @ w + b) for w, b in hidden]
-    return outputs or [x @ last[0] + last[1]]
+    outputs = [net.host(output) for output in net.outputs(x)]
+    each = 1 if activation == "none" else 2  # a dense layer, and what bends its sums
+    return outputs[each - 1 : -1 : each] or outputs
 
 
 def parameters(net: Sequential) -> list[tuple[np.ndarray, np.ndarray]]:

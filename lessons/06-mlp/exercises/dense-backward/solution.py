@@ -1,5 +1,5 @@
 def dense_backward(x, w, dy, dx, dw, db):
-    """dw = x^T dy, db = the rows of dy added up, dx = dy w^T; each is added to"""
+    """dw += x^T dy, db += the rows of dy added up, dx += dy w^T"""
     N, M = dy.shape
     D = w.shape[0]
     for n in range(N):
@@ -7,7 +7,4 @@ def dense_backward(x, w, dy, dx, dw, db):
             db[m] += dy[n, m]
             for d in range(D):
                 dw[d, m] += x[n, d] * dy[n, m]
-    for n in range(dx.shape[0]):
-        for d in range(D):
-            for m in range(M):
                 dx[n, d] += dy[n, m] * w[d, m]

@@ -9,7 +9,6 @@ def dense_backward(x, w, dy, dx, dw, db):
     dx[n, d] += the sum over m of dy[n, m] * w[d, m]
 
     x dx (N, D), w dw (D, M), db (M,), dy (N, M)
-    In the first layer dx has no rows, (0, D): nobody asks for it.
     """
     N, M = dy.shape
     D = w.shape[0]

@@ -5,8 +5,5 @@ def dense_backward(x, w, dy, dx, dw, db):
         for m in range(M):
             for d in range(D):
                 dw[d, m] += x[n, d] * dy[n, m]
-                db[m] += dy[n, m]
-    for n in range(dx.shape[0]):
-        for d in range(D):
-            for m in range(M):
                 dx[n, d] += dy[n, m] * w[d, m]
+                db[m] += dy[n, m]

@@ -6,7 +6,4 @@ def dense_backward(x, w, dy, dx, dw, db):
             db[m] += dy[n, m] / N
             for d in range(D):
                 dw[d, m] += x[n, d] * dy[n, m] / N
-    for n in range(dx.shape[0]):
-        for d in range(D):
-            for m in range(M):
                 dx[n, d] += dy[n, m] * w[d, m]

@@ -12,7 +12,7 @@ def dense_backward(x, w, dy, dx, dw, db):
             for n in range(N):
                 total += x[n, d] * dy[n, m]
             dw[d, m] = total
-    for n in range(dx.shape[0]):
+    for n in range(N):
         for d in range(D):
             total = 0.0
             for m in range(M):

@@ -13,15 +13,15 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from dltutor import columns, progress, store
+from dltutor import columns, progress, records, store
 from dltutor.errors import DltutorError
-from dltutor.progress import FILE, Progress
+from dltutor.progress import FILE, Exercise, Progress
 
 SETTING = {"knobs": {"lr": 0.1, "data": "线"}, "seed": 3, "steps": 200}
 
@@ -120,6 +120,23 @@ def test_a_run_alone_starts_a_lesson(tmp_path: Path) -> None:
         assert kept.state("01-line", ["idea"]) == "started"
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda kept: kept.add_answer("01-line", "odds", 0, True),
+        lambda kept: kept.add_guess("01-line", "corner", 0, 1),
+        lambda kept: kept.note_hint("01-line", "gradient", 1),
+        lambda kept: kept.note_attempt("01-line", "gradient", "", False),
+    ],
+)
+def test_an_answer_a_guess_or_an_attempt_alone_starts_a_lesson(tmp_path: Path, act: Callable[[Progress], None]) -> None:
+    with Progress.open(tmp_path) as kept:
+        kept.set_place("06-mlp", "start")
+        act(kept)
+        assert kept.state("01-line", ["idea"]) == "started"
+        assert kept.latest() == "06-mlp"  # where the learner was, whatever came back for review
+
+
 def test_runs_come_newest_first(tmp_path: Path) -> None:
     with Progress.open(tmp_path) as kept:
         old = run(kept, at=datetime(2020, 1, 1, tzinfo=UTC))
@@ -138,8 +155,16 @@ def test_reset_forgets_one_lesson_or_all_and_keeps_preferences(tmp_path: Path) -
             kept.set_place(lesson, "idea")
             kept.complete(lesson, "idea")
             run(kept, lesson)
+            kept.add_answer(lesson, "odds", 0, True)
+            kept.add_guess(lesson, "corner", 0, 1)
+            kept.note_attempt(lesson, "gradient", "", True)
+            kept.set_card(lesson, "odds", {}, SOON)
         kept.reset("01-line")
         assert kept.state("01-line", ["idea"]) == "new" and kept.state("06-mlp", ["idea"]) == "done"
+        assert (
+            kept.answers("01-line") == {} and kept.exercises("01-line") == {} and kept.card("01-line", "odds") is None
+        )
+        assert [guess.lesson for guess in kept.guesses()] == ["06-mlp"] and kept.answers("06-mlp")
         kept.reset()
         assert kept.state("06-mlp", ["idea"]) == "new" and kept.runs() == []
         assert kept.preference("theme") == "dark"
@@ -184,6 +209,160 @@ def test_old_runs_lose_their_curves_and_nothing_else(tmp_path: Path, monkeypatch
         assert kept.curves(other)
 
 
+# ---------------------------------------------------------------- answers and guesses
+
+
+def test_the_latest_answer_to_each_question_is_known(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        kept.add_answer("01-line", "odds", 2, False)
+        kept.add_answer("01-line", "odds", [0, 3], True)
+        kept.add_answer("01-line", "mean", "8,47", False)
+        kept.add_answer("06-mlp", "odds", 1, True)
+    with Progress.open(tmp_path) as kept:
+        answers = kept.answers("01-line")
+        assert {item: (answer.given, answer.right) for item, answer in answers.items()} == {
+            "odds": ([0, 3], True),
+            "mean": ("8,47", False),
+        }
+        assert kept.answers("02-odds") == {}
+
+
+def test_a_guess_waits_for_its_outcome(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        assert kept.guess("01-line", "corner") is None
+        kept.add_guess("01-line", "corner", [40, 60], 2)
+        guess = kept.guess("01-line", "corner")
+        assert guess and (guess.guess, guess.confidence, guess.right, guess.outcome) == ([40, 60], 2, None, None)
+        kept.resolve_guess("01-line", "corner", 93.5, False)
+        guess = kept.guess("01-line", "corner")
+        assert guess and (guess.guess, guess.right, guess.outcome) == ([40, 60], False, 93.5)
+
+
+def test_what_became_of_a_guess_is_told_once(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        kept.add_guess("01-line", "corner", 1, 3)
+        kept.resolve_guess("01-line", "corner", 2, False)
+        kept.resolve_guess("01-line", "corner", 1, True)
+        guess = kept.guess("01-line", "corner")
+        assert guess and (guess.outcome, guess.right) == (2, False)
+
+
+def test_an_outcome_may_be_no_number(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        kept.add_guess("01-line", "blow-up", {"low": 0.0, "high": 1.0}, 1)
+        kept.resolve_guess("01-line", "blow-up", math.nan, False)
+        guess = kept.guess("01-line", "blow-up")
+        assert guess and guess.outcome == "nan"
+        json.loads(kept.export_json(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_calibration_counts_first_guesses_whose_outcome_is_known(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        for item, confidence, right in (("a", 3, True), ("b", 3, False), ("c", 1, False), ("d", 3, True)):
+            kept.add_guess("01-line", item, 0, confidence)
+            kept.resolve_guess("01-line", item, 0, right)
+        kept.add_guess("01-line", "open", 0, 2)
+        assert kept.calibration() == {3: (2, 3), 1: (0, 1)}
+        kept.add_guess("01-line", "b", 0, 3)  # again, now that it is known
+        kept.resolve_guess("01-line", "b", 0, True)
+        assert kept.calibration() == {3: (2, 3), 1: (0, 1)}
+        assert [guess.item for guess in kept.guesses()] == ["a", "b", "c", "d", "open", "b"]
+
+
+def test_a_guess_changed_before_the_run_counts_as_changed(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        kept.add_guess("01-line", "corner", 0, 3)
+        kept.add_guess("01-line", "corner", 1, 1)
+        kept.resolve_guess("01-line", "corner", 1, True)
+        assert kept.calibration() == {1: (1, 1)}
+
+
+# ---------------------------------------------------------------- exercises
+
+
+def test_an_exercise_is_known_by_hints_attempts_and_when_it_passed(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        assert kept.exercise("01-line", "gradient") == Exercise()
+        kept.note_hint("01-line", "gradient", 1)
+        kept.note_attempt("01-line", "gradient", "dw = 1", False, "db is wrong", "sign")
+        kept.note_attempt("01-line", "gradient", "dw = 2", True, "all right")
+        first = kept.exercise("01-line", "gradient")
+        assert (first.hints, first.seen, first.attempts) == (1, False, 2) and first.passed_at
+        kept.note_attempt("01-line", "gradient", "dw = 3", False)
+        kept.note_attempt("01-line", "gradient", "dw = 2", True)
+        kept.note_seen("01-line", "gradient")
+        kept.note_hint("01-line", "gradient", 3)
+        kept.note_hint("01-line", "gradient", 2)
+    with Progress.open(tmp_path) as kept:
+        assert kept.exercise("01-line", "gradient") == Exercise(3, True, 4, first.passed_at)
+        assert [(each.source, each.passed, each.headline, each.cause) for each in kept.attempts("01-line", "gradient")][
+            :2
+        ] == [("dw = 1", False, "db is wrong", "sign"), ("dw = 2", True, "all right", "")]
+        assert list(kept.exercises("01-line")) == ["gradient"] and kept.exercises("06-mlp") == {}
+
+
+def test_old_attempts_lose_their_source_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "ATTEMPTS_WITH_SOURCE", 2)
+    with Progress.open(tmp_path) as kept:
+        kept.note_attempt("01-line", "other", "kept", False)
+        for number in range(4):
+            kept.note_attempt("01-line", "gradient", f"# {number}", False, f"try {number}")
+        attempts = kept.attempts("01-line", "gradient")
+        assert [each.source for each in attempts] == [None, None, "# 2", "# 3"]
+        assert [each.headline for each in attempts] == ["try 0", "try 1", "try 2", "try 3"]
+        assert kept.attempts("01-line", "other")[0].source == "kept"
+
+
+def test_a_file_of_any_size_and_with_any_characters_can_be_an_attempt(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        kept.note_attempt("01-line", "gradient", "x = '\ud800\0'\n" + "#" * 10**6, False, "\ud800")
+        (attempt,) = kept.attempts("01-line", "gradient")
+        assert attempt.source and attempt.source.startswith("x = ") and len(attempt.source) == progress.LONGEST_SOURCE
+        assert kept.notice == ""
+
+
+def test_an_exercise_reset_is_as_if_never_begun(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        for name in ("gradient", "other"):
+            kept.note_seen("01-line", name)
+            kept.note_attempt("01-line", name, "", True)
+        kept.reset_exercise("01-line", "gradient")
+        assert kept.exercise("01-line", "gradient") == Exercise() and kept.attempts("01-line", "gradient") == []
+        assert kept.exercise("01-line", "other").passed_at
+
+
+# ---------------------------------------------------------------- cards
+
+SOON, LATER = (f"2026-01-0{day}T00:00:00.000000+00:00" for day in (1, 5))
+
+
+def test_a_card_is_kept_as_it_was_set_last(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        assert kept.card("01-line", "odds") is None
+        kept.set_card("01-line", "odds", {"stability": 2.5}, LATER)
+        kept.set_card("01-line", "odds", {"stability": 3.5}, LATER)
+        kept.set_card("06-mlp", "odds", {}, SOON)
+        kept.add_cards("01-line", ["odds", "deck/sign"], SOON)
+        card = kept.card("01-line", "odds")
+        assert card and (card.state, card.due) == ({"stability": 3.5}, LATER)
+        assert [(each.lesson, each.item) for each in kept.cards()] == [
+            ("06-mlp", "odds"),
+            ("01-line", "deck/sign"),
+            ("01-line", "odds"),
+        ]
+
+
+def test_due_cards_are_counted_in_the_lessons_there_are(tmp_path: Path) -> None:
+    with Progress.open(tmp_path) as kept:
+        now = datetime.now(UTC)
+        kept.add_cards("01-line", ["a", "b"], SOON)
+        kept.add_cards("06-mlp", ["c"], records.moment(now + timedelta(days=2)))
+        kept.add_cards("99-gone", ["d"], SOON)
+        lessons = ["01-line", "06-mlp"]
+        assert kept.count_due(now, lessons, now) == 2 and kept.count_due(now, [], now) == 0
+        assert kept.count_due(now + timedelta(days=3), lessons, now) == 3
+
+
 # ---------------------------------------------------------------- export and import
 
 
@@ -195,12 +374,19 @@ def full(tmp_path: Path) -> Progress:
     run(kept)
     run(kept, columns=None)
     kept.set_preference("glyphs", ["braille", 2])
+    kept.add_answer("01-line", "odds", [1, 2], True)
+    kept.add_guess("01-line", "corner", {"low": 1}, 3)
+    kept.resolve_guess("01-line", "corner", "nan", False)
+    kept.add_guess("01-line", "open", 2, 1)
+    kept.note_hint("01-line", "gradient", 2)
+    kept.note_attempt("01-line", "gradient", "答案 = 1\n", True, "passed", "")
+    kept.set_card("01-line", "odds", {"stability": 2.5}, LATER)
     return kept
 
 
 def test_an_export_brings_everything_elsewhere(full: Progress, tmp_path: Path) -> None:
     with Progress.open(tmp_path / "empty") as empty:
-        assert empty.import_json(full.export_json()) == 5
+        assert empty.import_json(full.export_json()) == 11
         assert empty.export_json() == full.export_json()
         assert empty.runs() == full.runs()
         assert {id: empty.curves(id) for id in (each.id for each in empty.runs())} == {
@@ -212,6 +398,74 @@ def test_importing_again_changes_nothing(full: Progress) -> None:
     before = full.export_json()
     assert full.import_json(before) == 0
     assert full.export_json() == before
+
+
+def test_an_export_says_yes_and_no_in_words(full: Progress) -> None:
+    data = json.loads(full.export_json())
+    assert [data["answer"][0]["is_right"], data["attempt"][0]["passed"], data["exercise"][0]["seen"]] == [
+        True,
+        True,
+        False,
+    ]
+    assert {guess["item"]: guess["came_true"] for guess in data["guess"]} == {"corner": False, "open": None}
+    assert data["card"][0]["state"] == {"stability": 2.5} and data["guess"][0]["guess"] == {"low": 1}
+
+
+def two_machines(tmp_path: Path) -> tuple[Progress, Progress]:
+    """The same progress, from which each has gone on by itself."""
+    one = Progress.open(tmp_path / "one")
+    one.add_guess("01-line", "corner", 1, 3)
+    one.add_answer("01-line", "odds", 0, False)
+    one.note_hint("01-line", "gradient", 1)
+    one.set_card("01-line", "odds", {"n": 1}, SOON)
+    two = Progress.open(tmp_path / "two")
+    two.import_json(one.export_json())
+    one.note_attempt("01-line", "gradient", "one", False, "no", "sign")
+    one.note_hint("01-line", "gradient", 3)
+    one.add_answer("01-line", "odds", 2, True)
+    two.resolve_guess("01-line", "corner", 2, False)
+    two.note_attempt("01-line", "gradient", "two", True, "yes")
+    two.note_seen("01-line", "gradient")
+    two.set_card("01-line", "odds", {"n": 2}, LATER)
+    return one, two
+
+
+@pytest.mark.parametrize("turns", [(0, 1), (1, 0)])
+def test_the_progress_of_two_machines_comes_together_without_loss(tmp_path: Path, turns: tuple[int, int]) -> None:
+    machines = two_machines(tmp_path)
+    first, second = (machines[turn] for turn in turns)
+    second.import_json(first.export_json())
+    first.import_json(second.export_json())
+    for kept in machines:
+        exercise = kept.exercise("01-line", "gradient")
+        assert (exercise.hints, exercise.seen, exercise.attempts) == (3, True, 2) and exercise.passed_at
+        assert {each.source for each in kept.attempts("01-line", "gradient")} == {"one", "two"}
+        assert kept.calibration() == {3: (0, 1)} and kept.answers("01-line")["odds"].right
+        card = kept.card("01-line", "odds")
+        assert card and (card.state, card.due) == ({"n": 2}, LATER)
+    assert first.export_json() == second.export_json()
+    assert first.import_json(second.export_json()) == 0 == second.import_json(first.export_json())
+    for kept in machines:
+        kept.close()
+
+
+def test_the_first_time_that_it_passed_stays(tmp_path: Path) -> None:
+    with Progress.open(tmp_path / "early") as early, Progress.open(tmp_path / "late") as late:
+        early.note_attempt("01-line", "gradient", "", True)
+        late.note_attempt("01-line", "gradient", "", True)
+        passed_at = early.exercise("01-line", "gradient").passed_at
+        late.import_json(early.export_json())
+        early.import_json(late.export_json())
+        assert late.exercise("01-line", "gradient").passed_at == passed_at
+        assert early.exercise("01-line", "gradient").passed_at == passed_at
+
+
+def test_an_export_of_the_first_version_can_still_be_imported(full: Progress, tmp_path: Path) -> None:
+    data = json.loads(full.export_json())
+    old = {name: data[name] for name in ("format", "place", "section", "run", "preference")} | {"version": 1}
+    with Progress.open(tmp_path / "other") as other:
+        assert other.import_json(json.dumps(old)) == 5
+        assert other.completed("01-line") == {"idea"} and other.answers("01-line") == {}
 
 
 def test_importing_adds_and_the_newer_place_stays(full: Progress, tmp_path: Path) -> None:
@@ -248,6 +502,33 @@ def test_what_is_no_export_is_refused_and_changes_nothing(full: Progress, text: 
     with pytest.raises(DltutorError, match=words):
         full.import_json(text)
     assert full.export_json() == before
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("answer", "is_right", "yes"),
+        ("answer", "id", None),
+        ("guess", "confidence", 4),
+        ("guess", "came_true", 1),
+        ("exercise", "hints", -1),
+        ("exercise", "passed_at", "yesterday"),
+        ("attempt", "source", 7),
+        ("attempt", "passed", None),
+        ("card", "state", [1]),
+        ("card", "due", "soon"),
+        ("card", "at", 3),
+    ],
+)
+def test_a_bad_row_is_refused_in_words_and_changes_nothing(
+    full: Progress, tmp_path: Path, table: str, column: str, value: object
+) -> None:
+    data = json.loads(full.export_json())
+    data[table][0][column] = value
+    with Progress.open(tmp_path / "other") as other:
+        with pytest.raises(DltutorError, match=f"not a row of {table}"):
+            other.import_json(json.dumps(data))
+        assert other.completed("01-line") == set() and other.cards() == []
 
 
 def test_spoiled_curves_say_so(full: Progress, tmp_path: Path) -> None:
@@ -328,6 +609,38 @@ def test_what_was_kept_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
             assert kept.notice == ""
             assert {f"{number}-{n}" for n in range(lines)} <= kept.completed("01-line")
             assert len(kept.curves(kept.runs()[0].id)["loss"].values) == 500 if kept.runs() else lines == 1
+    with sqlite3.connect(tmp_path / FILE) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_answers_guesses_attempts_and_cards_survive_a_kill(tmp_path: Path) -> None:
+    code = """
+    kept, me = Progress.open(home), sys.argv[2]
+    for n in range(10**6):
+        kept.add_answer("01-line", f"{me}-{n}", n, True)
+        kept.add_guess("01-line", f"{me}-{n}", n, 3)
+        kept.resolve_guess("01-line", f"{me}-{n}", n, True)
+        kept.note_attempt("01-line", f"{me}-{n}", "x = 1" * 2000, True, "passed")
+        kept.set_card("01-line", f"{me}-{n}", {"n": n}, "2026-01-01T00:00:00.000000+00:00")
+        kept.set_card("01-line", "again", {"n": n}, "2026-01-01T00:00:00.000000+00:00")
+        print(n, flush=True)
+    """
+    for number, lines in enumerate((1, 8, 27, 60)):
+        process = child(code, tmp_path, number)
+        assert process.stdout
+        for _line in range(lines):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        items = {f"{number}-{n}" for n in range(lines)}
+        with Progress.open(tmp_path) as kept:
+            assert kept.notice == "" and set_aside(tmp_path) == []
+            assert items <= set(kept.answers("01-line"))
+            assert items <= {guess.item for guess in kept.guesses() if guess.right}
+            assert all(kept.exercise("01-line", item).passed_at for item in items)
+            assert items <= {card.item for card in kept.cards()}
+            again = kept.card("01-line", "again")
+            assert again and again.state["n"] >= lines - 1
     with sqlite3.connect(tmp_path / FILE) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -425,6 +738,42 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
     with sqlite3.connect(tmp_path / FILE) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (len(progress.MIGRATIONS),)
         assert database.execute("SELECT * FROM later").fetchall() == []
+
+
+FIRST_SCHEMA = """
+CREATE TABLE place (lesson TEXT PRIMARY KEY, section TEXT NOT NULL, scroll REAL NOT NULL, setting TEXT NOT NULL,
+    at TEXT NOT NULL);
+CREATE TABLE section (lesson TEXT NOT NULL, section TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (lesson, section));
+CREATE TABLE run (id TEXT PRIMARY KEY, lesson TEXT NOT NULL, at TEXT NOT NULL, setting TEXT NOT NULL,
+    device TEXT NOT NULL, steps INTEGER NOT NULL, ended TEXT NOT NULL, metrics TEXT NOT NULL, curves BLOB);
+CREATE INDEX run_by_lesson ON run (lesson, at);
+CREATE TABLE preference (name TEXT PRIMARY KEY, value TEXT NOT NULL, at TEXT NOT NULL);
+INSERT INTO place VALUES ('01-line', 'idea', 7.5, '{"seed":3}', '2026-01-01T00:00:00.000000+00:00');
+INSERT INTO section VALUES ('01-line', 'idea', '2026-01-01T00:00:00.000000+00:00');
+INSERT INTO run VALUES ('0123abcd', '01-line', '2026-01-02T00:00:00.000000+00:00', '{"seed":3}', 'cpu', 300, 'done',
+    '{"loss":0.25}', NULL);
+INSERT INTO preference VALUES ('language', '"zh"', '2026-01-01T00:00:00.000000+00:00');
+PRAGMA application_id = 1684829301;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as old:
+        old.execute("PRAGMA journal_mode = WAL")
+        old.executescript(FIRST_SCHEMA)
+    old.close()
+    with Progress.open(tmp_path) as kept:
+        assert kept.notice == "" and set_aside(tmp_path) == []
+        place = kept.place("01-line")
+        assert place and (place.section, place.scroll, place.setting) == ("idea", 7.5, {"seed": 3})
+        assert kept.completed("01-line") == {"idea"} and kept.preference("language") == "zh"
+        assert [(each.id, each.metrics) for each in kept.runs()] == [("0123abcd", {"loss": 0.25})]
+        assert kept.answers("01-line") == {} and kept.cards() == [] and kept.calibration() == {}
+        kept.add_answer("01-line", "odds", 1, True)
+    with Progress.open(tmp_path) as kept:
+        assert kept.answers("01-line")["odds"].right
 
 
 def test_two_applications_that_meet_a_damaged_file_begin_one_new_file(tmp_path: Path) -> None:

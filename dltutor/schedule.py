@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from dltutor import questions
 from dltutor.course import Course, Entry
 from dltutor.days import day_of, start_of
+from dltutor.days import when as when  # beside the days it puts into words
 from dltutor.errors import DltutorError
 from dltutor.lesson import Lesson
 from dltutor.progress import Card, Progress

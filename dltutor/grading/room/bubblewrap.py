@@ -1,0 +1,47 @@
+"""The walls of `bwrap`, a program of many distributions, where it may do what this process itself may not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dltutor.grading.room.namespaces import DEVICES, NOBODY, SCRATCH
+from dltutor.grading.room.view import View
+
+ALONE = (
+    "--unshare-all", "--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL",
+    "--die-with-parent", "--new-session", "--clearenv",
+)  # fmt: skip
+
+
+def found() -> str | None:
+    """Where `bwrap` is."""
+    return shutil.which("bwrap", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
+
+
+def wrapped(command: list[str], view: View, environment: dict[str, str], scratch: int) -> list[str]:
+    """`command`, to be run by bwrap behind its walls."""
+    variables = environment | {"HOME": SCRATCH, "TMPDIR": SCRATCH}
+    named = [word for name, value in variables.items() for word in ("--setenv", name, value)]
+    devices = [word for name in DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")]
+    own = ["--size", str(scratch), "--tmpfs", SCRATCH, "--remount-ro", "/", "--chdir", SCRATCH]
+    return [found() or "bwrap", *ALONE, *named, *_files(view), *devices, *own, "--", *command]
+
+
+def _files(view: View) -> Iterator[str]:
+    """In the order in which they lie in one another, as in `namespaces`."""
+    shown, hidden = {*view.readable, *view.shown}, set(view.hidden)
+    for path in sorted(shown | hidden, key=lambda path: len(path.parts)):
+        if path in hidden and _lies_in(path, shown):
+            yield from ("--tmpfs", str(path))
+        if path in shown:
+            yield from ("--ro-bind", os.path.realpath(path), str(path))
+    for path in hidden:
+        if _lies_in(path, shown):
+            yield from ("--remount-ro", str(path))
+
+
+def _lies_in(path: Path, others: set[Path]) -> bool:
+    return any(other in path.parents for other in others)

@@ -1,0 +1,62 @@
+"""Landlock: the kernel lets this process read what it names, write nothing, and asks for no privilege to promise so."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from dltutor.grading.room import linux
+
+# Rights, from <linux/landlock.h>; the number of them that the kernel knows, by its version of Landlock.
+READ_FILE, READ_DIR = 1 << 2, 1 << 3
+FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+NET_RIGHTS = 2  # since version 4: to bind and to connect
+SCOPES = 2  # since version 6: no signals and no abstract sockets to others
+VERSION_FLAG, PATH_BENEATH = 1, 1
+
+
+@cache
+def version() -> int:
+    """Of Landlock in this kernel; 0 where there is none."""
+    try:
+        return linux.system_call("landlock_create_ruleset", None, 0, VERSION_FLAG)
+    except OSError:
+        return 0
+
+
+def restrict(readable: Iterable[Path]) -> None:
+    """From here on this process and its children read these paths and what lies below them, and write nothing."""
+    if not version():
+        raise OSError("this kernel has no Landlock")
+    rules = _ruleset()
+    for path in readable:
+        _allow(rules, path)
+    linux.no_new_privileges()
+    linux.system_call("landlock_restrict_self", rules, 0)
+    os.close(rules)
+
+
+def _ruleset() -> int:
+    known = version()
+    files = (1 << FILE_RIGHTS.get(known, 16)) - 1
+    net = (1 << NET_RIGHTS) - 1 if known >= 4 else 0
+    scopes = (1 << SCOPES) - 1 if known >= 6 else 0
+    size = 8 if known < 4 else 16 if known < 6 else 24
+    handled = ctypes.create_string_buffer(struct.pack("QQQ", files, net, scopes), 24)
+    return linux.system_call("landlock_create_ruleset", handled, size, 0)
+
+
+def _allow(rules: int, path: Path) -> None:
+    """Read `path`; a path that is not there needs no rule."""
+    try:
+        opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    rights = READ_FILE | READ_DIR if path.is_dir() else READ_FILE
+    rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, opened), 12)
+    linux.system_call("landlock_add_rule", rules, PATH_BENEATH, rule, 0)
+    os.close(opened)

@@ -1,0 +1,82 @@
+"""The same walls around a process that is already there: the engine, while it trains with the learner's kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from dltutor.grading.room import inside, landlock, linux, namespaces, seccomp, selftest, view
+from dltutor.grading.room.limits import MIB, Limits
+
+TIERS = ("namespaces", "landlock", "limits")
+TRAINING = Limits(cpu=0, memory=2048 * MIB, files=256, processes=64)
+
+
+def lock_this_process(readable: Iterable[Path] = (), limits: Limits = TRAINING, tier: str | None = None) -> str:
+    """Put the strongest walls that hold here around this process, for good; the name of the tier.
+
+    Call it early, with a single thread and before Numba or NumPy is imported. Afterwards this process
+
+    - reads Python, its packages, the whole of dltutor and `readable`, and nothing else; so name the folder of compiled
+      kernels, the lessons' and the data sets' folders. The learner's data folder is hidden, except for what of it is
+      named in `readable`;
+    - writes to a small folder in memory (TMPDIR) at most; the folder of compiled kernels stays as it is;
+    - has no network, starts no processes, only threads, and takes no more memory than `limits` says;
+    - keeps stdin, stdout and stderr. Other open files are left open: close what must not be seen.
+
+    In the tier "namespaces" the function returns in a new process, the first one of its namespaces. The process that
+    called it stays behind only to end as that one does: whoever started it sees one process, whose end, kill and exit
+    code mean what they always did. Ended with SIGKILL, or its own parent gone, it takes the new one along.
+    """
+    seen = view.for_training(readable)
+    for name in [tier] if tier else TIERS:
+        if name == "limits" or _holds(name, seen, limits):
+            _lock(name, seen, limits)
+            return name
+    raise OSError(f"{tier} does not hold here")
+
+
+def _lock(tier: str, seen: view.View, limits: Limits) -> None:
+    if tier == "namespaces":
+        within = namespaces.enter(seen)
+        namespaces.settle(within, limits.scratch)
+        within.close()
+        linux.die_with_parent()  # anew: the kernel forgets it with the change of user
+    inside.limit(limits)
+    if tier == "landlock":
+        landlock.restrict(seen.pieces())
+    if tier != "limits":
+        linux.drop_capabilities()
+        seccomp.restrict(read_only=tier == "landlock")
+
+
+def _holds(tier: str, seen: view.View, limits: Limits) -> bool:
+    """Whether a child that is locked like this can't get out."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as server:
+        secret = Path(folder, "secret")
+        secret.write_text("secret", encoding="utf-8")
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        about = selftest.about(secret, server.getsockname()[1], limits)
+        child = os.fork()
+        if not child:
+            _try(tier, seen, limits, about)
+        _pid, status = os.waitpid(child, 0)
+    return status == 0
+
+
+def _try(tier: str, seen: view.View, limits: Limits, about: bytes) -> None:
+    """In a child: exit code 0 where all walls held."""
+    held = False
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        _lock(tier, seen, limits)
+        held = all(json.loads(selftest.probe(about)).values())
+    finally:
+        os._exit(not held)

@@ -1,0 +1,114 @@
+"""Which system calls the learner's code may make: a filter in the kernel's own little language, assembled here.
+
+A kernel of the learner's calculates. It needs memory, threads, the clock and its few open files; so whatever opens a
+network, starts a process, touches another one or changes what is known about a file answers "not permitted".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+
+from dltutor.grading.room import linux
+
+ARCHITECTURES = {linux.X86: 0xC000003E, linux.ARM: 0xC00000B7}  # from <linux/audit.h>
+X32_BIT = 0x40000000  # the third set of system calls of x86_64
+NEWER = 454  # from here on come system calls that were unknown when this was written: they are not there
+CLONE_THREAD, CLONE_NEW = 0x00010000, 0x7E020080  # every CLONE_NEW... flag
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # type into a terminal
+O_TRUNC = 0x200
+MODE_FILTER = 2
+
+# Instructions and answers, from <linux/bpf_common.h> and <linux/seccomp.h>
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # where they stand in what the filter looks at
+
+SPECIAL = {  # has a rule of its own below
+    "clone", "clone3", "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "prlimit64", "ioctl", "open", "creat",
+    "openat", "openat2", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "capset",
+}  # fmt: skip
+OWN_ONLY = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
+
+Code = list[bytes]
+
+
+def restrict(read_only: bool = False) -> None:
+    """Put the filter over this thread and all that come from it, for good.
+
+    With `read_only`, no file may be cut short: Landlock of older kernels doesn't look after that.
+    """
+    code = b"".join(program(os.getpid(), read_only))
+    held = ctypes.create_string_buffer(code, len(code))
+    told = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(held))
+    linux.no_new_privileges()
+    linux.prctl(linux.PR_SET_SECCOMP, MODE_FILTER, ctypes.create_string_buffer(told, len(told)))
+
+
+def program(own: int, read_only: bool = False, machine: str = linux.MACHINE) -> Code:
+    """The filter for the process with the number `own`."""
+
+    def of(name: str) -> int | None:
+        return linux.NUMBERS[name][machine == linux.ARM]
+
+    rules = [_refused(of(name)) for name in linux.NUMBERS if name not in SPECIAL]
+    rules += [_only(of(name), {own}) for name in OWN_ONLY]
+    rules += [_only(of("prlimit64"), {0, own}), _threads_only(of("clone")), _refused(of("clone3"), errno.ENOSYS)]
+    rules += [_never(of("ioctl"), 1, TIOCSTI), _never(of("ioctl"), 1, TIOCLINUX)]
+    if read_only:
+        rules += [_refused(of("creat")), _refused(of("openat2"), errno.ENOSYS)]
+        rules += [_without(of("open"), 1, O_TRUNC), _without(of("openat"), 2, O_TRUNC)]
+    return [*_start(machine), *(line for rule in rules for line in rule), _answer(ALLOW)]
+
+
+def _start(machine: str) -> Code:
+    newer = [_line(AT_LEAST, NEWER, 0, 1), _answer(ERRNO | errno.ENOSYS)]
+    x32 = [_line(AT_LEAST, X32_BIT, 0, 1), _answer(KILL)] if machine == linux.X86 else []
+    known = [_load(ARCHITECTURE), _line(EQUAL, ARCHITECTURES[machine], 1, 0), _answer(KILL)]
+    return [*known, _load(NUMBER), *x32, *newer]
+
+
+def _refused(call: int | None, error: int = errno.EPERM) -> Code:
+    return _when(call, [_answer(ERRNO | error)])
+
+
+def _only(call: int | None, values: set[int]) -> Code:
+    """Allowed where the first argument is one of `values`."""
+    tests = [_line(EQUAL, value, len(values) - place, 0) for place, value in enumerate(values)]
+    return _when(call, [_load(ARGUMENTS), *tests, _answer(ERRNO | errno.EPERM), _answer(ALLOW)])
+
+
+def _never(call: int | None, argument: int, value: int) -> Code:
+    refuse = [_line(EQUAL, value, 0, 1), _answer(ERRNO | errno.EPERM)]
+    return _when(call, [_load(ARGUMENTS + 8 * argument), *refuse, _load(NUMBER)])
+
+
+def _without(call: int | None, argument: int, bits: int) -> Code:
+    refuse = [_line(ANY_BIT, bits, 0, 1), _answer(ERRNO | errno.EPERM)]
+    return _when(call, [_load(ARGUMENTS + 8 * argument), *refuse, _load(NUMBER)])
+
+
+def _threads_only(call: int | None) -> Code:
+    """`clone` makes threads, no processes and no namespaces."""
+    tests = [_line(ANY_BIT, CLONE_NEW, 1, 0), _line(ANY_BIT, CLONE_THREAD, 1, 0)]
+    return _when(call, [_load(ARGUMENTS), *tests, _answer(ERRNO | errno.EPERM), _answer(ALLOW)])
+
+
+def _when(call: int | None, rule: Code) -> Code:
+    """`rule`, jumped over for every other system call; nothing where this processor has no such call."""
+    return [] if call is None else [_line(EQUAL, call, 0, len(rule)), *rule]
+
+
+def _load(place: int) -> bytes:
+    return _line(LOAD, place)
+
+
+def _answer(value: int) -> bytes:
+    return _line(RETURN, value)
+
+
+def _line(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    """One instruction; the jumps say how many of the next ones to leave out."""
+    return struct.pack("HBBI", operation, if_true, if_false, value)

@@ -1,0 +1,108 @@
+"""Whether the walls of a tier hold here: asked from inside, before any of the learner's code is let in."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from socket import AF_INET, socket
+from typing import TYPE_CHECKING
+
+from dltutor.grading.room.limits import MIB, Limits
+
+if TYPE_CHECKING:
+    from dltutor.grading.room import Room
+
+CLOSED = {"namespaces": True, "bubblewrap": True, "landlock": True, "limits": False}
+"""Whether a tier says that network, files and processes outside can't be reached."""
+QUICK = Limits(cpu=1, wall=0.2, memory=256 * MIB)
+PROBE = Limits(wall=10, memory=512 * MIB)
+
+
+def problems(room: Room) -> list[str]:
+    """What does not hold."""
+    found = [] if _ends_sleepers(room) else ["a sleeper is not ended"]
+    with tempfile.TemporaryDirectory() as folder, socket(AF_INET) as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        secret = Path(folder, "secret")
+        secret.write_text("secret", encoding="utf-8")
+        told = _ask(room, about(secret, server.getsockname()[1], PROBE))
+    if told is None:
+        return [*found, "there is no answer from inside"]
+    return found + [name for name, held in told.items() if not held and (CLOSED[room.tier] or name in _ALWAYS)]
+
+
+def _ends_sleepers(room: Room) -> bool:
+    return room.probe(json.dumps({"sleep": 60}).encode(), QUICK).ended == "time"
+
+
+def about(secret: Path, port: int, limits: Limits) -> bytes:
+    """What `probe` has to know."""
+    order = {"secret": str(secret), "port": port, "parent": os.getpid(), "memory": limits.memory, "files": limits.files}
+    return json.dumps(order).encode()
+
+
+def _ask(room: Room, about: bytes) -> dict[str, bool] | None:
+    outcome = room.probe(about, PROBE)
+    return json.loads(outcome.reply) if outcome.reply else None
+
+
+# ---------------------------------------------------------------- inside
+
+
+def probe(request: bytes) -> bytes:
+    """Try what must not succeed; which walls held."""
+    about: dict = json.loads(request)
+    if "sleep" in about:
+        import time
+
+        time.sleep(about["sleep"])
+    secret, port, parent = about["secret"], about["port"], about["parent"]
+    tried: dict[str, Callable[[], object]] = {
+        "the network": lambda: _connect(port),
+        "reading files outside": lambda: Path(secret).read_bytes(),
+        "writing files outside": lambda: Path(secret).write_bytes(b"overwritten"),
+        "changing files outside": lambda: os.chmod(secret, 0o777),
+        "signals to processes outside": lambda: os.kill(parent, 0),
+        "new processes": _fork,
+        "the limit of memory": lambda: bytearray(about["memory"]),
+        "the limit of open files": lambda: [os.dup(0) for _ in range(about["files"])],
+    }
+    return json.dumps({name: _held(attempt) for name, attempt in tried.items()}).encode()
+
+
+_ALWAYS = ("the limit of memory", "the limit of open files")
+
+
+def _held(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except (OSError, MemoryError):
+        return True
+    return False
+
+
+def _connect(port: int) -> None:
+    """Past Python's own audit hook, so that it is the wall that is asked."""
+    import ctypes
+    import struct
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    end = libc.socket(2, 1, 0)
+    address = struct.pack("=H", 2) + struct.pack("!H4s8x", port, bytes([127, 0, 0, 1]))
+    if end < 0 or libc.connect(end, address, len(address)) < 0:
+        raise OSError(ctypes.get_errno(), "no connection")
+
+
+def _fork() -> None:
+    import ctypes
+
+    child = ctypes.CDLL(None, use_errno=True).fork()
+    if child < 0:
+        raise OSError(ctypes.get_errno(), "no fork")
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)

@@ -1,0 +1,158 @@
+"""A Python that has loaded all that a run needs, and forks a child for each one: no run waits for Numba to load.
+
+It is started with an empty environment and never runs a line of the learner's itself. Over its pipes go messages: their
+length, then their bytes. A message to it is a line of JSON and a request; a message from it is an `Ended`.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import IO, NoReturn
+
+from dltutor.grading.room import inside, landlock, linux, namespaces, seccomp, view
+from dltutor.grading.room.limits import Limits
+from dltutor.grading.room.watch import Watch, kill_group
+
+LENGTH = struct.Struct("!Q")
+NO_SECRETS = {
+    "OPENBLAS_NUM_THREADS": "1",  # threads do not survive a fork
+    "NUMBA_NUM_THREADS": "1",
+    "NUMBA_THREADING_LAYER": "workqueue",  # the one that survives a fork, and needs no shared memory
+    "LANG": "C.UTF-8",
+}
+"""The whole environment of code in the room."""
+Wall = Callable[[Limits], None]
+
+
+def main(tier: str, worker: str) -> NoReturn:
+    """Serve until nobody listens any more."""
+    requests, replies = _claim_pipes()
+    try:
+        work = loaded(worker)
+        place = _Place(tier, worker)
+    except BaseException as error:  # the process edge: whoever started this is told why it isn't there
+        write(replies, f"{type(error).__name__}: {error}".encode())
+        os._exit(1)
+    gc.collect()
+    gc.freeze()
+    write(replies, b"")
+    while message := read(requests):
+        header, _newline, request = message.partition(b"\n")
+        order = json.loads(header)
+        task = partial(place.run, work[order["probe"]], request, Limits(**order["limits"]))
+        write(replies, _watched(task, place, Limits(**order["limits"]), requests))
+    os._exit(0)
+
+
+def loaded(worker: str) -> tuple[inside.Work, inside.Work]:
+    """What runs inside: the learner's code by the worker, or the questions of the self-test."""
+    from dltutor.grading.room import selftest
+
+    return importlib.import_module(worker).work, selftest.probe
+
+
+class _Place:
+    """Where the children of this process run: behind the walls of `tier`."""
+
+    def __init__(self, tier: str, worker: str) -> None:
+        self.tier = tier
+        self.view = view.for_grading(worker)
+        self.pieces = list(self.view.pieces()) if tier == "landlock" else []
+        self.inside = namespaces.enter(self.view) if tier == "namespaces" else None
+
+    def fork(self) -> int:
+        return namespaces.fork_inside(self.inside) if self.inside else os.fork()
+
+    def kill(self, child: int) -> None:
+        """The child and all it has started."""
+        kill_group(child)
+        if self.inside:
+            _kill(child)
+
+    def run(self, work: inside.Work, request: bytes, limits: Limits, output: int, reply: int) -> NoReturn:
+        os.setsid()
+        if self.inside:
+            namespaces.settle(self.inside, limits.scratch)
+        reply = inside.take_places(output, reply)
+        inside.limit(limits)
+        if self.tier == "landlock":
+            landlock.restrict(self.pieces)
+        if self.tier != "limits":
+            linux.drop_capabilities()
+            seccomp.restrict(read_only=self.tier == "landlock")
+        gc.enable()
+        inside.serve(work, request, reply)
+
+
+def _watched(task: Callable[..., NoReturn], place: _Place, limits: Limits, lifeline: IO[bytes]) -> bytes:
+    """Fork a child for `task`, and follow it to its end."""
+    output, printing = os.pipe()
+    reply, replying = os.pipe()
+    child = place.fork()
+    if not child:
+        _run(task, printing, replying)
+    os.close(printing)
+    os.close(replying)
+    ended = Watch(child, reply, output, limits, partial(place.kill, child)).follow(lifeline.fileno())
+    os.close(output)
+    os.close(reply)
+    return ended.pack()
+
+
+def _run(task: Callable[..., NoReturn], printing: int, replying: int) -> NoReturn:
+    """A child must never return into the loop of its parent."""
+    try:
+        task(printing, replying)
+    except BaseException as error:
+        os.write(printing, f"the room: {type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(1)
+
+
+def _kill(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _claim_pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """Keep stdin and stdout for messages; nothing else reads or writes there."""
+    requests, replies = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    os.close(nothing)
+    sys.argv = [""]
+    return requests, replies
+
+
+def write(stream: IO[bytes], message: bytes) -> None:
+    left = memoryview(LENGTH.pack(len(message)) + message)
+    while left:
+        left = left[stream.write(left) or 0 :]
+
+
+def read(stream: IO[bytes]) -> bytes:
+    """A message; empty at the end of the stream."""
+    size = exactly(stream, LENGTH.size)
+    return exactly(stream, LENGTH.unpack(size)[0]) if size else b""
+
+
+def exactly(stream: IO[bytes], size: int) -> bytes:
+    """So many bytes, or none where the stream ends before."""
+    parts = bytearray()
+    while len(parts) < size:
+        part = stream.read(size - len(parts))
+        if not part:
+            return b""
+        parts += part
+    return bytes(parts)

@@ -2,14 +2,10 @@ import numpy as np
 
 
 def dense_backward(x, w, dy, dx, dw, db):
-    """From dy, the gradients by everything that y = x w + b was made of
+    """What y = x w + b owes, given dy
 
-    dw[d, m] += the sum over n of x[n, d] * dy[n, m]
-    db[m]    += the sum over n of dy[n, m]
-    dx[n, d] += the sum over m of dy[n, m] * w[d, m]
-
-    x dx (N, D), w dw (D, M), db (M,), dy (N, M)
+    dw += x^T dy                  x dx (N, D)
+    db += the rows of dy, summed  w dw (D, M)
+    dx += dy w^T                  db (M,), dy (N, M)
     """
-    N, M = dy.shape
-    D = w.shape[0]
     # your lines here

@@ -1,0 +1,11 @@
+"""The gradient of the binary cross-entropy at the score."""
+
+import numpy as np
+
+
+def binary_cross_entropy_backward(z, t, dz):
+    N = z.size
+    for i in range(N):
+        p = 1 / (1 + np.exp(-z[i]))
+        error = p - t[i]
+        dz[i] += error / N

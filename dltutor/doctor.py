@@ -5,6 +5,7 @@ Whatever could hang or crash (Numba, a graphics driver) is asked in a child proc
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -55,7 +56,8 @@ def examine() -> list[Finding]:
         children = {name: pool.submit(ask, code) for name, code in QUESTIONS.items()}
         checks: tuple[Callable[[], Iterable[Finding]], ...] = (
             software, lambda: compiler(children["compiler"]), cache, progress_file,
-            terminal, connection, lambda: gpu(children["gpu"]), lambda: data_sets(children["data"]), lessons,
+            terminal, connection, lambda: gpu(children["gpu"]), lambda: room(children["room"]),
+            lambda: data_sets(children["data"]), lessons,
         )  # fmt: skip
         return [finding for check in checks for finding in check()]
 
@@ -145,6 +147,10 @@ if answer["found"]:
     name = device.name
     answer["name"] = name.decode() if isinstance(name, bytes) else str(name)
     answer["capability"] = ".".join(map(str, device.compute_capability))
+""",
+    "room": """
+from dltutor.grading import room
+answer = room.report()
 """,
     "data": """
 import numpy
@@ -307,6 +313,47 @@ def gpu(child: Future[dict[str, Any]]) -> Iterator[Finding]:
     else:
         why = told.get("error") or _("numba-cuda {package} finds no card").format(**told)
         yield Finding("gpu", without, why, "nvidia-smi")
+
+
+# ---------------------------------------------------------------- where the learner's code runs
+
+OPENED_BY = {  # what closes the strongest walls to ordinary users, and the line that opens them
+    "kernel/unprivileged_userns_clone": ("0", "sudo sysctl -w kernel.unprivileged_userns_clone=1"),
+    "kernel/apparmor_restrict_unprivileged_userns": (
+        "1", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+    "user/max_user_namespaces": ("0", "sudo sysctl -w user.max_user_namespaces=10000"),
+}  # fmt: skip
+CONTAINERS = ("/.dockerenv", "/run/.containerenv")
+
+
+def room(child: Future[dict[str, Any]]) -> Iterator[Finding]:
+    """The walls around it: see dltutor/grading/room."""
+    told = child.result()
+    tier = told.get("tier", "")
+    walls = {
+        "namespaces": _("locked in, in namespaces of its own"),
+        "bubblewrap": _("locked in by bubblewrap, which makes each check a second longer"),
+        "landlock": _("without network, and cannot read or change your files (Landlock)"),
+        "limits": _("limited in time and memory only: safe from accidents, not from code that means harm"),
+    }
+    problem = _("your code cannot be run: {error}").format(error=told.get("error")) if not tier else ""
+    again = f"{sys.executable} -m pip install --force-reinstall dltutor"
+    better = _better_walls(tier) if sys.platform == "linux" else ""
+    yield Finding("your code", walls.get(tier, ""), problem, better if tier else again)
+
+
+def _better_walls(tier: str) -> str:
+    """The line after which the learner's code is locked in better; empty where it can't be, or where none is known."""
+    if tier == "namespaces":
+        return ""
+    for name, (closed, line) in OPENED_BY.items():
+        with contextlib.suppress(OSError):
+            if Path("/proc/sys", name).read_text(encoding="utf-8").strip() == closed:
+                return line
+    if any(map(os.path.exists, CONTAINERS)):
+        return _("docker run --security-opt seccomp=unconfined ...   lets this container have namespaces")
+    return "" if shutil.which("bwrap") else "sudo apt install bubblewrap"
 
 
 # ---------------------------------------------------------------- what is taught

@@ -29,6 +29,7 @@ def only(found: Any) -> Finding:
 def examined(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Finding]]:
     """Everything that is looked at, without children: they have tests of their own."""
     answers = {"compiler": {"numba": "1", "cpu": "abacus", "threads": 2, "layer": "omp"}, "gpu": {"found": False}}
+    answers["room"] = {"tier": "namespaces"}
     monkeypatch.setattr(doctor, "QUESTIONS", answers | {"data": {"message": "no Fashion-MNIST", "hint": "get it"}})
     monkeypatch.setattr(doctor, "ask", lambda answer: answer)
     return lambda: {finding.name: finding for finding in doctor.examine()}
@@ -42,7 +43,7 @@ def test_on_a_machine_that_works_all_is_named_and_nothing_stops(dltutor):
     assert report["ok"]
     for name in ("python", "packages", "numba", "threading layer", "kernel cache", "progress", "terminal", "size"):
         assert found[name]["value"]
-    for name in ("colours", "characters", "ssh", "gpu", "data sets", "Fashion-MNIST", "lessons"):
+    for name in ("colours", "characters", "ssh", "gpu", "your code", "data sets", "Fashion-MNIST", "lessons"):
         assert found[name]["value"]
 
 
@@ -94,6 +95,25 @@ def test_a_child_that_crashes_hangs_or_babbles_is_an_answer(monkeypatch):
 def test_the_child_knows_the_compiler_and_the_data():
     assert set(ask(doctor.QUESTIONS["compiler"])) == {"numba", "cpu", "threads", "layer"}
     assert set(ask(doctor.QUESTIONS["data"])) <= {"folder", "message", "hint"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing makes the walls better")
+@pytest.mark.parametrize(
+    ("told", "says", "mend"),
+    [
+        ({"tier": "namespaces"}, "namespaces", ""),
+        ({"tier": "landlock"}, "Landlock", "sysctl"),
+        ({"tier": "limits"}, "accidents", "sysctl"),
+        ({"error": "made up"}, "made up", "pip install"),
+    ],
+)
+def test_the_walls_around_the_learners_code_and_what_makes_them_better(monkeypatch, tmp_path, told, says, mend):
+    (tmp_path / "closed").write_text("0\n", encoding="utf-8")
+    monkeypatch.setattr(doctor, "OPENED_BY", {str(tmp_path / "closed"): ("0", "sudo sysctl -w door=1")})
+    finding = only(doctor.room(answered(**told)))
+    assert says in finding.value + finding.problem
+    assert mend in finding.mend
+    assert bool(mend) == bool(finding.mend)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
     room = open_room()
     outcome = room.run(request, Limits())      # dltutor.grading.worker.work(request), behind the walls
 
-Nobody outside believes what comes out of it: a reply is what `work` returned, or something that the learner's code, which
-runs in the same process, has put in its place. So inputs go in, outputs come out, and whether they are right is found
-out outside, against answers that were never inside.
+Nobody outside believes what comes out of it: a reply is what `work` returned, or what the learner's code, which runs in
+the same process, has put in its place. So inputs go in, outputs come out, and whether they are right is found out
+outside, against answers that were never inside.
 
 Tiers, the strongest first:
 
@@ -28,7 +28,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict
-from typing import IO
+from typing import IO, Any
 
 from dltutor.errors import DltutorError
 from dltutor.grading.room import cold, selftest, sentences, view, zygote
@@ -37,10 +37,11 @@ from dltutor.grading.room.lock import lock_this_process
 from dltutor.grading.room.watch import START_SECONDS, Ended
 from dltutor.i18n import _
 
-__all__ = ["TIERS", "Limits", "Outcome", "Room", "lock_this_process", "open_room"]
+__all__ = ["TIERS", "Limits", "Outcome", "Room", "lock_this_process", "open_room", "report"]
 
 TIERS = ("namespaces", "bubblewrap", "landlock", "limits")
 WORKER = "dltutor.grading.worker"
+NO_WORKER = ""  # only the self-test is run: there is nothing to load
 LINUX = sys.platform == "linux"
 PATIENCE = 5.0  # seconds that the warm Python may be late with telling how a run ended
 _failed: dict[str, list[str]] = {}  # tiers that don't hold here, and why; known as long as this process lives
@@ -61,6 +62,13 @@ def open_room(tier: str | None = None, worker: str = WORKER) -> Room:
         _("the learner's code cannot be run safely here ({reasons})").format(reasons=reasons),
         _("`dltutor doctor` may name the cause."),
     )
+
+
+def report() -> dict[str, Any]:
+    """For `dltutor doctor`: the tier that holds here, and what doesn't hold of the stronger ones."""
+    room = open_room(worker=NO_WORKER)
+    room.close()
+    return {"tier": room.tier, "failed": _failed}
 
 
 def _tested(tier: str, worker: str) -> tuple[Room | None, list[str]]:

@@ -55,7 +55,7 @@ def main(tier: str, worker: str, reply: str) -> NoReturn:
     work = zygote.loaded(worker)[order["probe"]]
     place = inside.take_places(1, int(reply))
     sys.argv = [""]
-    inside.limit(Limits(**order["limits"]))
+    inside.limit(Limits(**order["limits"]), alone=tier == "bubblewrap")
     if tier == "bubblewrap":
         linux.drop_capabilities()
         seccomp.restrict()

@@ -28,17 +28,30 @@ TRIED = {  # by the names of Python's audit events, or what stands before the do
 REFUSALS = {NETWORK: "there is no network in here", PROCESS: "there are no other processes in here"}
 
 
-def limit(limits: Limits) -> None:
-    """The limits that every Unix has. What this process has used of the processor so far doesn't count."""
+def limit(limits: Limits, alone: bool) -> None:
+    """The limits that every Unix has. What this process has used of the processor so far doesn't count.
+
+    Processes are counted by user: if this one is not `alone` in a namespace of users, with all others of the user.
+    """
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = math.ceil(used.ru_utime + used.ru_stime) + limits.cpu if limits.cpu else resource.RLIM_INFINITY
     _limit("CPU", cpu)
     _limit("AS", limits.memory)
     _limit("FSIZE", limits.file)
     _limit("NOFILE", limits.files)
-    _limit("NPROC", limits.processes)
+    _limit("NPROC", limits.processes if alone else limits.processes + _tasks(os.getuid()))
     _limit("CORE", 0)
     _limit("MSGQUEUE", 0)
+
+
+def _tasks(user: int) -> int:
+    """Threads of all processes of `user`; many, where there is no /proc to count them in."""
+    count = 0 if os.path.isdir("/proc/self") else 10_000
+    for entry in os.scandir("/proc") if not count else ():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and entry.stat().st_uid == user:
+                count += len(os.listdir(f"/proc/{entry.name}/task"))
+    return count
 
 
 def _limit(name: str, value: int) -> None:

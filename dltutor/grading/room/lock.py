@@ -46,7 +46,7 @@ def _lock(tier: str, seen: view.View, limits: Limits) -> None:
         namespaces.settle(within, limits.scratch)
         within.close()
         linux.die_with_parent()  # anew: the kernel forgets it with the change of user
-    inside.limit(limits)
+    inside.limit(limits, alone=tier == "namespaces")
     if tier == "landlock":
         landlock.restrict(seen.pieces())
     if tier != "limits":

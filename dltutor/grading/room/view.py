@@ -32,7 +32,7 @@ class View:
 
 def for_grading(worker: str) -> View:
     """What code needs that is checked: `worker` is the module that checks it."""
-    spec = importlib.util.find_spec(worker)
+    spec = importlib.util.find_spec(worker) if worker else None
     origin = [Path(spec.origin)] if spec and spec.origin else []
     parts = [PACKAGE / name for name in FOR_GRADING]
     return _view(hidden=[PACKAGE, _data_folder()], shown=[*parts, *origin])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import struct
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,9 +68,8 @@ class Watch:
         self.why = ""
 
     def follow(self, lifeline: int | None = None) -> Ended:
-        """Until it has ended. Whoever waits for it holds the other end of `lifeline`, if any: without them, all ends."""
-        waited = (0, 0, None)
-        while not waited[0]:
+        """Until it has ended. Whoever waits for it holds the other end of `lifeline`: when they are gone, all ends."""
+        while True:
             if self.open:
                 self._listen(lifeline)
             else:
@@ -77,8 +78,9 @@ class Watch:
                 self.why = "time"
             if self.why:
                 self.kill()
-            waited = os.wait4(self.pid, os.WNOHANG if not self.why else 0)
-        return self._ended(*waited)
+            pid, status, usage = os.wait4(self.pid, 0 if self.why else os.WNOHANG)
+            if pid:
+                return self._ended(status, usage)
 
     def _listen(self, lifeline: int | None) -> None:
         left = max(0.0, min(self.end - time.monotonic(), 0.05))
@@ -104,13 +106,13 @@ class Watch:
         self.start = time.monotonic()
         self.end = self.start + self.limits.wall
 
-    def _ended(self, _pid: int, status: int, usage: object) -> Ended:
+    def _ended(self, status: int, usage: resource.struct_rusage) -> Ended:
         seconds = time.monotonic() - self.start
         self.kill()  # what it has left behind, if anything
         self._drain()
         ended = Ended(status, self.why, seconds=seconds, printed=bytes(self.pipes[self.output][: self.limits.output]))
-        ended.cpu = usage.ru_utime + usage.ru_stime  # type: ignore[attr-defined]
-        ended.memory = usage.ru_maxrss * (1024 if os.uname().sysname == "Linux" else 1)  # type: ignore[attr-defined]
+        ended.cpu = usage.ru_utime + usage.ru_stime
+        ended.memory = usage.ru_maxrss * (1024 if sys.platform == "linux" else 1)
         if not self.why and os.waitstatus_to_exitcode(status) == 0:
             ended.tried, ended.reply = _opened(bytes(self.pipes[self.reply]))
         return ended

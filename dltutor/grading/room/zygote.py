@@ -6,6 +6,7 @@ length, then their bytes. A message to it is a line of JSON and a request; a mes
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -53,10 +54,10 @@ def main(tier: str, worker: str) -> NoReturn:
 
 
 def loaded(worker: str) -> tuple[inside.Work, inside.Work]:
-    """What runs inside: the learner's code by the worker, or the questions of the self-test."""
+    """What runs inside: the learner's code by the worker, if there is one, or the questions of the self-test."""
     from dltutor.grading.room import selftest
 
-    return importlib.import_module(worker).work, selftest.probe
+    return importlib.import_module(worker).work if worker else selftest.probe, selftest.probe
 
 
 class _Place:
@@ -74,15 +75,16 @@ class _Place:
     def kill(self, child: int) -> None:
         """The child and all it has started."""
         kill_group(child)
-        if self.inside:
-            _kill(child)
+        if self.inside:  # in case it has not come as far as having a group
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
 
     def run(self, work: inside.Work, request: bytes, limits: Limits, output: int, reply: int) -> NoReturn:
         os.setsid()
         if self.inside:
             namespaces.settle(self.inside, limits.scratch)
         reply = inside.take_places(output, reply)
-        inside.limit(limits)
+        inside.limit(limits, alone=self.inside is not None)
         if self.tier == "landlock":
             landlock.restrict(self.pieces)
         if self.tier != "limits":
@@ -115,13 +117,6 @@ def _run(task: Callable[..., NoReturn], printing: int, replying: int) -> NoRetur
         os.write(printing, f"the room: {type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(1)
-
-
-def _kill(child: int) -> None:
-    try:
-        os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _claim_pipes() -> tuple[IO[bytes], IO[bytes]]:

@@ -8,6 +8,7 @@ An item is called by ids only: of a quiz, its fence's; of a card, its fence's an
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,11 @@ def outlook(progress: Progress, lesson: str, item: str, now: datetime | None = N
     return {rating: _rated(card.state if card else {}, rating, today)[1] for rating in (AGAIN, HARD, GOOD, EASY)}
 
 
+def prepare() -> None:
+    """Import what rating needs, which takes a moment."""
+    _reviewed({}, GOOD, date(2000, 1, 1))
+
+
 def _rated(state: Mapping[str, Any], rating: int, today: date) -> tuple[dict[str, Any], date]:
     """The state after `rating`, and the day it leads to. A state that can't be read counts as none."""
     try:
@@ -149,8 +155,9 @@ def due(progress: Progress, course: Course, now: datetime | None = None) -> list
     Reads the lessons that have something due. What a lesson no longer has is left out, and put off.
     """
     now = now or datetime.now(UTC)
-    for entry in course.entries:
-        _catch_up(progress, entry, now)
+    with contextlib.suppress(DltutorError):  # another program keeps the file busy: next time
+        for entry in course.entries:
+            _catch_up(progress, entry, now)
     cards: dict[str, list[Card]] = {}
     for card in progress.cards():
         if _is_due(card, now):
@@ -191,8 +198,13 @@ def _found(progress: Progress, entry: Entry, cards: list[Card], now: datetime) -
         if card.item in asked:
             yield Due(asked[card.item], min(_day(card.due), day_of(now)))
         elif lesson:
-            later = start_of(day_of(now) + timedelta(days=PUT_OFF_DAYS))
-            progress.set_card(card.lesson, card.item, card.state, moment(later), now)
+            _put_off(progress, card, now)
+
+
+def _put_off(progress: Progress, card: Card, now: datetime) -> None:
+    later = start_of(day_of(now) + timedelta(days=PUT_OFF_DAYS))
+    with contextlib.suppress(DltutorError):
+        progress.set_card(card.lesson, card.item, card.state, moment(later), now)
 
 
 def _is_due(card: Card, now: datetime) -> bool:

@@ -49,7 +49,13 @@ class Tutor(TerminalMixin, App[None]):
     ]
 
     def __init__(
-        self, progress: Progress, look: Look, lesson: str = "", play: Path | None = None, device: str = "cpu"
+        self,
+        progress: Progress,
+        look: Look,
+        lesson: str = "",
+        play: Path | None = None,
+        device: str = "cpu",
+        review: bool = False,
     ) -> None:
         super().__init__()
         self.animation_level = "none"  # a key's answer is the next frame, also over SSH
@@ -58,7 +64,7 @@ class Tutor(TerminalMixin, App[None]):
         self.course: Course = catalogue(i18n.current())
         self.runs: list[RunState] = []  # of this sitting, for the words after quitting
         self._look = look
-        self._first_lesson = lesson
+        self._first_lesson, self._review_first = lesson, review
         self._notice = ""  # the last thing said of the progress file
         self._play = play
         self._spare: EngineLink | None = None
@@ -149,6 +155,8 @@ class Tutor(TerminalMixin, App[None]):
         await self._prepare_engine()
         if self._first_lesson:
             self.open_lesson(self._first_lesson)
+        if self._review_first:
+            self.open_review()
 
     def _hear_signals(self) -> None:
         """A polite end, and a terminal that is gone: either way everything is kept."""
@@ -163,7 +171,8 @@ class Tutor(TerminalMixin, App[None]):
         await self._close_screens()
         os._exit(HUNG_UP)
 
-    def open_lesson(self, name: str) -> None:
+    def open_lesson(self, name: str, section: str = "") -> None:
+        """Where the learner left it, or at `section`."""
         try:
             lesson = self.course.find(name).load()
         except DltutorError as error:
@@ -171,7 +180,7 @@ class Tutor(TerminalMixin, App[None]):
             return
         from dltutor.ui.screens.lesson import LessonScreen  # its Markdown is not needed for the first paint
 
-        self.run_worker(self._show_lesson(LessonScreen(lesson)))
+        self.run_worker(self._show_lesson(LessonScreen(lesson, section)))
 
     async def _show_lesson(self, screen: LessonScreen) -> None:
         """In place of another lesson where one is open: one engine at a time."""
@@ -185,6 +194,19 @@ class Tutor(TerminalMixin, App[None]):
         self.pop_screen()
         self.run_worker(self._renew_screens())
         self.run_worker(self._prepare_engine())
+
+    def open_review(self) -> None:
+        from dltutor.ui.screens.review import ReviewScreen  # as the lesson
+
+        if not isinstance(self.screen, ReviewScreen):
+            self.push_screen(ReviewScreen())
+
+    def on_review_card_asked(self) -> None:
+        self.open_review()
+
+    def leave_review(self) -> None:
+        self.pop_screen()
+        self.run_worker(self._renew_screens())
 
     def say(self, title: str, text: str) -> None:
         from dltutor.ui.screens.dialogs import Message
@@ -235,6 +257,7 @@ class Tutor(TerminalMixin, App[None]):
         yield SystemCommand(_("Keys"), _("all keys of this screen"), self.action_keys)
         yield SystemCommand("中文 / English", _("English or Chinese"), self.action_language)
         yield SystemCommand(_("Theme"), _("dark or light"), self.action_theme)
+        yield SystemCommand(_("Review"), _("the cards that are due"), self.open_review)
         yield SystemCommand(_("Quit"), _("leave; everything is kept"), self.action_leave_app)
         for _part, _title, entries in self.course.parts():
             for entry in entries:

@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
+from dltutor import schedule
 from dltutor.i18n import _
 from dltutor.lesson import Lesson
 from dltutor.ui.typed import InTutor
@@ -64,14 +65,18 @@ class LessonScreen(InTutor, Screen[None]):
     )  # actions whose keys are not named while the lab stands alone
     ONLY_BESIDE_LAB = ("lab('step')", "lab('rewind')", "lab('pace')", "lab('knobs')")
 
-    def __init__(self, lesson: Lesson) -> None:
+    def __init__(self, lesson: Lesson, section: str = "") -> None:
+        """At `section`; without one, where the learner left it."""
         super().__init__()
         self.lesson = lesson
         self._tried = 0  # experiments of this section
         place = self.app.progress.place(lesson.id)
+        if place and section not in ("", place.section):
+            place = place._replace(section=section, scroll=0.0)
         self._place = place
-        ids = [section.id for section in lesson.sections]
-        self._section = ids.index(place.section) if place and place.section in ids else 0
+        wanted = section or (place.section if place else "")
+        ids = [each.id for each in lesson.sections]
+        self._section = ids.index(wanted) if wanted in ids else 0
 
     def compose(self) -> ComposeResult:
         yield Static(id="top")
@@ -115,6 +120,7 @@ class LessonScreen(InTutor, Screen[None]):
         if by > 0:
             with self.app.writing():
                 self.app.progress.complete(self.lesson.id, self.reader.section.id)
+                schedule.introduce(self.app.progress, self.lesson, [self.reader.section.id])
         index = self.reader.index + by
         if 0 <= index < len(self.lesson.sections):
             self._tried = 0

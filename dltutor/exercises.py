@@ -129,6 +129,14 @@ def title(lesson: Heading, name: str) -> str:
     return name
 
 
+def minutes(lesson: Heading, name: str) -> int:
+    """How long it takes, without reading the rest; 0 where its task can't be read."""
+    try:
+        return Source(lesson.folder / FOLDER / name / "task.md").front_matter().integer("minutes", 1, 600)
+    except DltutorError:
+        return 0
+
+
 def names(lesson: Heading) -> list[str]:
     """All that the lesson's folder holds, in the order of their names."""
     folder = lesson.folder / FOLDER

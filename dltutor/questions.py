@@ -170,6 +170,8 @@ def is_prediction(content: object) -> TypeGuard[Prediction]:
 
 def parse(widget: Widget, file: Path) -> Content:
     """What a quiz, predict or review fence says. Raises DltutorError with file, line, and what was expected."""
+    if isinstance(widget.body, Content):
+        return widget.body
     fields = Fields(_body(widget), file)
     content = {"quiz": _quiz, "predict": _prediction, "review": _deck}[widget.kind](fields)
     fields.end()
@@ -393,6 +395,8 @@ def _card(fields: Fields) -> Card:
 def translated(original: Content, widget: Widget, file: Path) -> Content:
     """`original` with its texts as a translation's fence gives them, in the same order. Raises DltutorError where one
     is missing or one is too many, and for anything but a text: that is the English lesson's."""
+    if isinstance(widget.body, Content):
+        return widget.body
     fields = _Texts(_body(widget), file)
     fields.taken.append("id")
     content = _deck_in(original, fields) if isinstance(original, Deck) else _question_in(original, fields)
@@ -556,14 +560,17 @@ def marked(quiz: Quiz, given: Any) -> Marked:
 def _marked_several(quiz: Pick, given: Sequence[int]) -> Marked:
     right = {place for place, choice in enumerate(quiz.choices) if choice.right}
     if set(given) == right:
-        whys = [quiz.choices[place].why for place in sorted(right)]
-        return Marked(True, "\n".join(filter(None, [*whys, quiz.why])))
-    wrong = [quiz.choices[place] for place in given if place not in right]
-    lines = [_("“{choice}”: {why}").format(choice=choice.text, why=choice.why) for choice in wrong]
+        return Marked(True, "\n".join([*_reasons(quiz, sorted(right)), *filter(None, [quiz.why])]))
+    lines = _reasons(quiz, [place for place in given if place not in right])
     missing = len(right - set(given))
     if missing:
         lines.append(plural("{n} right one is missing.", "{n} right ones are missing.", missing))
     return Marked(False, "\n".join(lines))
+
+
+def _reasons(quiz: Pick, places: Sequence[int]) -> list[str]:
+    choices = [quiz.choices[place] for place in places]
+    return [_("“{choice}”: {why}").format(choice=choice.text, why=choice.why) for choice in choices if choice.why]
 
 
 def _marked_number(quiz: Number, given: Any) -> Marked:
@@ -665,10 +672,15 @@ class Comparison:
 
 def compare(prediction: Prediction, given: Any, metrics: Mapping[str, float] | None = None) -> Comparison:
     """The guess beside the truth, in words. `metrics`: the last values of the run, by name, where a run tells."""
+    outcome = _truth(prediction, metrics or {}) if isinstance(prediction, Level) else prediction.answer
+    return compare_with(prediction, given, outcome)
+
+
+def compare_with(prediction: Prediction, given: Any, truth: Any) -> Comparison:
+    """The guess beside what happened, as `Comparison.outcome` has it."""
     if not isinstance(prediction, Level):
         return _compare_choice(prediction, given)
-    truth = _truth(prediction, metrics or {})
-    if truth is None:
+    if not isinstance(truth, (int, float)):
         return Comparison(False, _("The run ended without a number to compare with."), None)
     low, high = given
     slack = 1e-9 * max(1.0, abs(truth))
@@ -698,10 +710,11 @@ def _level_sentence(level: Level, low: float, high: float, truth: float, right: 
 def _compare_choice(prediction: Outcome | Shape, given: int) -> Comparison:
     right, truth = given == prediction.answer, in_words(prediction, prediction.answer)
     if right:
-        return Comparison(True, _("As you expected: {truth}.").format(truth=truth), given)
-    sentence = _("You expected: {guess}. What happened: {truth}.").format(
-        guess=in_words(prediction, given), truth=truth
-    )
+        sentence = _("As you expected: {truth}.") if prediction.lab else _("You said it: {truth}.")
+        return Comparison(True, sentence.format(truth=truth), given)
+    happened = _("You expected: {guess}. What happened: {truth}.")
+    sentence = happened if prediction.lab else _("You said: {guess}. In fact: {truth}.")
+    sentence = sentence.format(guess=in_words(prediction, given), truth=truth)
     return Comparison(False, sentence, prediction.answer)
 
 

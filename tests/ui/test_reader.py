@@ -122,6 +122,6 @@ async def test_no_line_breaks_within_a_short_formula_or_piece_of_code(tmp_path):
 
 
 def test_what_cannot_be_drawn_is_shown_as_it_is_written():
-    assert drawn(r"\nosuchcommand{") == [r"\nosuchcommand{"]
+    assert drawn(r"\nosuchcommand{") == (r"\nosuchcommand{",)
     assert inline(r"\frac{a}{b}") == r"\frac{a}{b}"
     assert inline(r"x^2 + 1") == "x²+1"

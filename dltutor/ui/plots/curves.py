@@ -42,6 +42,7 @@ def draw(
     cursor: float | None = None,
     until: float | None = None,
     behind: Sequence[Series] = (),
+    among: Sequence[Series] = (),
 ) -> Cells:
     """The chart in `width` x `height` cells.
 
@@ -50,6 +51,7 @@ def draw(
     cursor  a step to mark with a vertical line and to read the values at
     until   the x axis reaches at least this far (the planned end of a run)
     behind  series drawn dim under the others: an earlier run, a guess
+    among   series that are not drawn, but have room: several charts with one pair of axes
     """
     cells = Cells(width, height)
     if width < 1 or height < 1:
@@ -57,7 +59,7 @@ def draw(
     lines, ghosts = [_line(series) for series in picture.series], [_line(series) for series in behind]
     rest = heading(cells, look, title, _legend(lines, look))
     log = picture.log if log is None else log
-    along, up = _ranges(lines + ghosts, log, recent, until)
+    along, up = _ranges([*lines, *ghosts, *map(_line, among)], log, recent, until)
     area = axes(rest, look, along, up, (picture.x_label, ""), grid=look.glyphs != "ascii")
     if not any(line.x.size for line in lines + ghosts):
         centred(area, look, _("no data yet"))

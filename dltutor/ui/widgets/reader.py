@@ -17,39 +17,17 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
+from dltutor import exercises, questions
 from dltutor import lesson as lessons
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import Code, Formula, Lesson, Section, Text
+from dltutor.ui.prose import drawn, inline, unbroken
 from dltutor.ui.typed import InTutor
+from dltutor.ui.widgets.cards import Card, ReviewCard, TaskCard
 from dltutor.ui.widgets.key_bar import bind
-
-LONGEST_UNBROKEN = 40  # cells of a formula or a piece of code in a sentence
-SOON = {
-    "predict": "a prediction to make",
-    "quiz": "a quiz",
-    "exercise": "an exercise: write the kernel yourself",
-    "hunt": "a bug hunt",
-    "review": "review cards",
-}
-
-
-def drawn(tex: str) -> list[str]:
-    """`tex` as rows of characters; its source where it cannot be drawn."""
-    from texicode.pipeline import init_arts, render_tex_rows
-
-    init_arts({"fonts": "normal"})
-    try:
-        rows = render_tex_rows(tex.strip(), False)
-    except Exception:  # a library's parser meets a learner's lesson: the source is still readable
-        return [tex]
-    return [tex] if rows and rows[0].startswith("TeXicode:") else [row.rstrip() for row in rows]
-
-
-def inline(tex: str) -> str:
-    """`tex` in one row, for the midst of a sentence."""
-    rows = drawn(tex)
-    return rows[0].strip() if len(rows) == 1 else tex
+from dltutor.ui.widgets.predictions import PredictCard
+from dltutor.ui.widgets.questions import Question, QuizCard
 
 
 @functools.cache
@@ -63,8 +41,8 @@ def parser() -> MarkdownIt:
 def hold_together(state: StateCore) -> None:
     for token in state.tokens:
         for child in token.children or ():
-            if child.type == "code_inline" and len(child.content) <= LONGEST_UNBROKEN:
-                child.content = child.content.replace(" ", "\N{NO-BREAK SPACE}")
+            if child.type == "code_inline":
+                child.content = unbroken(child.content)
 
 
 def code_theme(ink: Callable[[str], str]) -> ANSISyntaxTheme:
@@ -122,8 +100,8 @@ class Reader(InTutor, VerticalScroll):
     Reader .code { margin: 0 0 1 0; padding: 0 1; background: $background; border-left: tall $faint; }
     Reader .kernel { margin: 0 0 1 0; padding: 0 1; border: round $faint; border-title-color: $blue;
         border-subtitle-color: $muted; height: auto; }
-    Reader .soon { color: $muted; border-left: wide $faint; padding: 0 1; margin: 0 0 1 0; }
     """
+    BINDINGS = [bind("escape", "read_on", "text", "back to the text")]
 
     def __init__(self, lesson: Lesson, section: int, **options: Any) -> None:
         super().__init__(**options)
@@ -157,9 +135,20 @@ class Reader(InTutor, VerticalScroll):
                 yield Experiment(block.body, self.lesson)
             case _ if block.kind == "kernel":
                 yield self._kernel(block.argument)
+            case _ if block.kind in exercises.KINDS:
+                yield TaskCard(self.lesson, block.id, block.kind)
             case _:
-                title = block.body.get("title") or block.body.get("question") or ""
-                yield Static(f"{_('soon')}: {_(SOON[block.kind])}\n{title}".rstrip(), markup=False, classes="soon")
+                yield from self._asked(block)
+
+    def _asked(self, block: lessons.Widget) -> Iterator[Widget]:
+        """A question; nothing where it is still to be written."""
+        content = block.body
+        if questions.is_quiz(content):
+            yield QuizCard(self.lesson.id, content)
+        elif questions.is_prediction(content):
+            yield PredictCard(self.lesson, content)
+        elif isinstance(content, questions.Deck):
+            yield ReviewCard(content.title, len(content.cards))
 
     def _syntax(self, text: str, language: str = "python") -> Syntax:
         return Syntax(text, language or "text", theme=code_theme(self.app.ink), word_wrap=True)
@@ -175,11 +164,55 @@ class Reader(InTutor, VerticalScroll):
         box.border_subtitle = f"{quote.path}:{quote.first_line}"
         return box
 
+    # ------------------------------------------------------------ questions and tasks
+
+    def next_question(self) -> bool:
+        """Focus the next quiz or prediction, one not yet answered where no question has the focus; False: none."""
+        cards = list(self.query(Question))
+        focused = [n for n, card in enumerate(cards) if card.has_focus]
+        if focused:
+            cards[(focused[0] + 1) % len(cards)].focus()
+        elif cards:
+            next((card for card in cards if card.is_open), cards[0]).focus()
+        return bool(cards)
+
+    def tasks(self) -> list[str]:
+        """The exercises and hunts of this section."""
+        return exercises.of_section(self.section.widgets())
+
+    def renew_cards(self) -> None:
+        """Say what became of predictions and tasks since the page was turned."""
+        for prediction in self.query(PredictCard):
+            prediction.restore()
+        for task in self.query(TaskCard):
+            task.renew()
+
+    def on_predict_card_run(self, message: PredictCard.Run) -> None:
+        message.stop()
+        bodies = [widget.body for widget in self.lesson.widgets() if widget.kind == "lab" and widget.id == message.lab]
+        for body in bodies:
+            self.post_message(Experiment.Chosen(body))
+
+    def action_read_on(self) -> None:
+        self.focus(scroll_visible=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "read_on" or isinstance(self.screen.focused, Card)
+
+    # ------------------------------------------------------------ turning the page
+
     async def show(self, lesson: Lesson, section: int, scroll: float = 0.0) -> None:
         """Turn to `section`."""
+        focused = self.focused_card() if section == self.index else None
         self.lesson, self.index = lesson, section
         await self.recompose()
+        if focused is not None:
+            self.query(Card)[focused].focus(scroll_visible=False)
         self.call_after_refresh(self.scroll_to, y=scroll, animate=False)
+
+    def focused_card(self) -> int | None:
+        """The place of the card that has the focus."""
+        return next((n for n, card in enumerate(self.query(Card)) if card.has_focus), None)
 
     async def toggle_source(self) -> None:
         self.source = not self.source

@@ -151,16 +151,15 @@ def task_state(found: Exercise) -> tuple[str, str]:
     return f"○ {_('new')}", "muted"
 
 
-class ReviewAsked(Message):
-    """The learner wants to see what is due."""
-
-
 class ReviewCard(Card):
     """The cards of a lesson, which come back on a day of their own."""
 
     DEFAULT_CSS = "ReviewCard { border-left: wide $muted; }"
     EDGE = "muted"
     BINDINGS = [bind("enter", "open", "review", "see what is due today")]
+
+    class Asked(Message):
+        """The learner wants to see what is due."""
 
     def __init__(self, title: str, count: int) -> None:
         super().__init__()
@@ -176,7 +175,7 @@ class ReviewCard(Card):
         )
 
     def action_open(self) -> None:
-        self.post_message(ReviewAsked())
+        self.post_message(self.Asked())
 
     def on_click(self) -> None:
         self.action_open()

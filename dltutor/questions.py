@@ -592,7 +592,7 @@ def _marked_order(quiz: Order, given: Sequence[int]) -> Marked:
     early = _("“{item}” comes later.").format(item=quiz.items[given[first]])
     if not first:
         return Marked(False, early)
-    good = plural("The first {n} is in its place.", "The first {n} are in their places.", first)
+    good = plural("The first is in its place.", "The first {n} are in their places.", first)
     return Marked(False, f"{good} {early}")
 
 

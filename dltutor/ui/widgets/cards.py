@@ -18,6 +18,8 @@ from dltutor.ui import prose
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import bind
 
+KINDS = {"exercise": "Exercise", "hunt": "Bug hunt"}
+
 
 class Card(InTutor, Widget, can_focus=True):
     """Lines of text behind a coloured edge."""
@@ -125,13 +127,12 @@ class TaskCard(Card):
         self._title, self._minutes = exercises.title(lesson, name), exercises.minutes(lesson, name)
 
     def lines(self, width: int) -> list[Text]:
-        kind = _("Bug hunt") if self.kind == "hunt" else _("Exercise")
         note = _("enter opens it") if self.has_focus else _("press e")
         state, colour = task_state(self.app.progress.exercise(self.lesson.id, self.exercise))
         text = Text(state, self.ink(colour))
         if self._minutes:
             text.append(" · " + plural("{n} minute", "{n} minutes", self._minutes), self.ink("muted"))
-        return self.heading(kind, self._title, note, width) + self.hanging("", text, width)
+        return self.heading(_(KINDS[self.kind]), self._title, note, width) + self.hanging("", text, width)
 
     def action_open(self) -> None:
         self.post_message(self.Chosen(self.exercise))

@@ -369,7 +369,7 @@ class QuizCard(Question):
         else:
             sign, text = self.signed(self.marked is not None and self.marked.right), Text(self.given, "bold")
         unit = f" {self.quiz.unit}" if self.quiz.unit and self.quiz.unit not in text.plain else ""
-        return [Text.assemble(sign, (f"{_('answer')}  ", self.ink("muted")), text, (unit, self.ink("muted")))]
+        return [Text.assemble(sign, (f"{_('your answer')}  ", self.ink("muted")), text, (unit, self.ink("muted")))]
 
     def sign(self, place: int) -> tuple[str, str]:
         return self.signed(None if self.is_open else self._outcome(place))

@@ -64,6 +64,11 @@ class Entry:
         return self.heading.section_ids if self.heading else ()
 
     @property
+    def exercises(self) -> list[str]:
+        """The names of its exercises and bug hunts."""
+        return sorted(file.parent.name for file in self.folder.glob("exercises/*/task.md"))
+
+    @property
     def section_count(self) -> int:
         return len(self.section_ids)
 

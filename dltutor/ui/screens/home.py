@@ -1,4 +1,4 @@
-"""The course: its parts and lessons, how far each is, and what to go on with."""
+"""The course: what is due today, its parts and lessons, how far each is, and what to go on with."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, VerticalGroup, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from dltutor.course import Course, Entry
-from dltutor.i18n import _
+from dltutor.days import count_due
+from dltutor.i18n import _, plural
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 
@@ -34,6 +35,8 @@ class Search(Input):
 class Home(InTutor, Screen[None]):
     DEFAULT_CSS = """
     Home #title { height: 1; padding: 0 2; background: $raised; }
+    Home #above { padding: 1 1 0 1; }
+    Home #today { padding: 0 1; border-left: wide $orange; }
     Home #body { height: 1fr; }
     Home Lessons { width: 1fr; height: 1fr; border: none; padding: 1 1 0 1; background: $background;
         scrollbar-size-vertical: 1; }
@@ -47,6 +50,7 @@ class Home(InTutor, Screen[None]):
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     BINDINGS = [
+        bind("v", "review", "review", "the cards that are due"),
         bind("slash", "search", "search", "find a lesson by what it is about"),
         bind("j", "down", "", "the lesson below"),
         bind("k", "up", "", "the lesson above"),
@@ -62,6 +66,9 @@ class Home(InTutor, Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(self._title(), id="title")
+        today = self._today()
+        if today:
+            yield VerticalGroup(Static(today, id="today"), id="above")
         yield Search(placeholder=_("search the lessons"), compact=True)
         with Horizontal(id="body"):
             yield Lessons(*self._options())
@@ -84,6 +91,40 @@ class Home(InTutor, Screen[None]):
         self.query_one(OptionList).focus()
         self._choose(chosen.id if chosen else "")
 
+    # ------------------------------------------------------------ today
+
+    def _today(self) -> Text:
+        """What is due, and how well the learner knows what they know; nothing for whom neither has begun."""
+        lines = filter(None, [self._due(), self._calibration()])
+        return Text("\n").join(lines)
+
+    def _due(self) -> Text:
+        names = [entry.id for entry in self.course.entries if not entry.problem]
+        today, tomorrow = count_due(self.app.progress, names)
+        text, muted = Text(), self.app.ink("muted")
+        if today:
+            due = plural("{n} card is due: press v", "{n} cards are due: press v", today)
+            text.append(due, f"bold {self.app.ink('orange')}")
+            if tomorrow:
+                text.append("   " + plural("{n} more tomorrow", "{n} more tomorrow", tomorrow), muted)
+        elif tomorrow:
+            text.append(
+                plural("Nothing is due; {n} card tomorrow", "Nothing is due; {n} cards tomorrow", tomorrow), muted
+            )
+        return text
+
+    def _calibration(self) -> Text:
+        """From the most certain guesses on."""
+        told = {
+            3: _("when certain {right} of {all}"),
+            2: _("when fairly sure {right} of {all}"),
+            1: _("when guessing {right} of {all}"),
+        }
+        known = self.app.progress.calibration()
+        parts = [told[level].format(right=known[level][0], all=known[level][1]) for level in told if level in known]
+        line = " · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
+        return Text(_("Right {when}").format(when=line) if line else "", self.app.ink("muted"))
+
     # ------------------------------------------------------------ the list
 
     def _options(self) -> list[Option]:
@@ -104,14 +145,26 @@ class Home(InTutor, Screen[None]):
         row.pad_right(max(0, TITLE_WIDTH - row.cell_len))
         if entry.minutes:
             row.append(_("{n:>4} min  ").format(n=entry.minutes), muted)
-        row.append_text(self._bar(entry))
-        return row
+        return row.append_text(self._bar(entry)).append_text(self._passed(entry))
 
     def _bar(self, entry: Entry) -> Text:
         """A dash a section, the completed ones in colour."""
         done = self.app.progress.completed(entry.id)
         marks = [("━", self.app.ink("green" if id in done else "faint")) for id in entry.section_ids]
         return Text.assemble(*marks)
+
+    def _passed(self, entry: Entry) -> Text:
+        """How many of its exercises, once one was begun."""
+        begun = self.app.progress.exercises(entry.id)
+        if not begun:
+            return Text()
+        passed, total = len(self._passed_of(entry)), len(entry.exercises)
+        return Text(f"  {passed}/{total}", self.app.ink("green" if passed == total else "muted"))
+
+    def _passed_of(self, entry: Entry) -> list[str]:
+        """Those that there still are."""
+        begun = self.app.progress.exercises(entry.id)
+        return [name for name in entry.exercises if name in begun and begun[name].passed_at]
 
     def _is_done(self, lesson: str) -> bool:
         entry = self.course.entry(lesson)
@@ -140,6 +193,10 @@ class Home(InTutor, Screen[None]):
             return Text.assemble((f"{entry.id}\n", f"bold {self.app.ink('red')}"), entry.problem)
         text = Text.assemble((f"{entry.title}\n", f"bold {self.app.ink('blue')}"), f"{entry.question}\n\n")
         text.append(self._next_step(entry), self.app.ink("orange"))
+        if entry.exercises:
+            told = _("Exercises: {passed} of {all} passed.")
+            told = told.format(passed=len(self._passed_of(entry)), all=len(entry.exercises))
+            text.append("\n" + told, self.app.ink("muted"))
         missing = [name for name in entry.requires if not self._is_done(name)]
         if missing:
             text.append("\n" + _("Builds on {lessons}.").format(lessons=", ".join(missing)), self.app.ink("muted"))
@@ -162,6 +219,9 @@ class Home(InTutor, Screen[None]):
         return Text("\n".join(["", _("Your last runs"), *lines]) if lines else "", self.app.ink("muted"))
 
     # ------------------------------------------------------------ keys
+
+    def action_review(self) -> None:
+        self.app.open_review()
 
     def action_open(self) -> None:
         if self.chosen:

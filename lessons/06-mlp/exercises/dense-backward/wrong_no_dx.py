@@ -1,4 +1,3 @@
 def dense_backward(x, w, dy, dx, dw, db):
     dw += x.T @ dy
-    db += dy.sum(axis=1)
-    dx += dy @ w.T
+    db += dy.sum(axis=0)

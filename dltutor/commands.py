@@ -241,6 +241,28 @@ def author_check(lessons: tuple[str, ...], as_json: bool) -> int:
     return examiner.check(tuple(map(joined, lessons)), as_json)
 
 
+@dltutor.command(
+    help=_("Answer the cards that are due. In the application; in a pipe they are listed."),
+    epilog=_("Examples:") + "\n\n" + _examples(
+        ("dltutor review", _("one card at a time")),
+        ("dltutor review --list", _("what is due, and when the next ones come")),
+    ),
+)  # fmt: skip
+@click.option("--list", "as_list", is_flag=True, help=_("List them, without the application."))
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON array."))
+def review(as_list: bool, as_json: bool) -> int:
+    with learner() as progress:
+        if as_list or as_json or not sys.stdout.isatty():
+            from dltutor.listing import due_as_rows, due_as_text
+
+            click.echo(due_as_rows(progress) if as_json else due_as_text(progress))
+            return 0
+        from dltutor import sitting
+
+        sitting.check_terminal()
+        return sitting.sit(progress, "", None, None, "cpu", review=True)
+
+
 # ---------------------------------------------------------------- progress
 
 

@@ -32,14 +32,16 @@ def check_terminal() -> None:
     raise UsageError(reason + _("; `dltutor run LESSON` trains without it."))
 
 
-def sit(progress: Progress, lesson: str, theme: str | None, play: Path | None, device: str) -> int:
+def sit(
+    progress: Progress, lesson: str, theme: str | None, play: Path | None, device: str, review: bool = False
+) -> int:
     """Show the application until the learner leaves it."""
     lesson = _wanted(lesson, play)
     from dltutor.ui.app import Tutor
     from dltutor.ui.plots.look import look_of
     from dltutor.ui.theme import DARK, LIGHT
 
-    tutor = Tutor(progress, look_of(), lesson, play, device)
+    tutor = Tutor(progress, look_of(), lesson, play, device, review)
     if theme:
         tutor.theme = {"dark": DARK, "light": LIGHT}[theme].name
     tutor.run()

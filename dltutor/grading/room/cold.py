@@ -14,7 +14,7 @@ from typing import NoReturn
 from dltutor.grading.room import bubblewrap, inside, linux, seccomp, zygote
 from dltutor.grading.room.limits import Limits
 from dltutor.grading.room.view import View
-from dltutor.grading.room.watch import Ended, Watch, kill_group
+from dltutor.grading.room.watch import UNKNOWN, Ended, Watch, kill_group
 
 
 def run(tier: str, view: View, command: list[str], message: bytes, limits: Limits) -> Ended:
@@ -42,7 +42,8 @@ def run(tier: str, view: View, command: list[str], message: bytes, limits: Limit
 
 
 def _unwrapped(ended: Ended) -> Ended:
-    """bwrap tells a signal as shells do: 128 and its number."""
+    """bwrap tells a signal as shells do: 128 and its number; and not how long the processor was used."""
+    ended.cpu = UNKNOWN
     code = os.waitstatus_to_exitcode(ended.status)
     ended.status = code - 128 if 128 < code <= 128 + signal.SIGRTMAX else ended.status
     return ended

@@ -82,7 +82,8 @@ def serve(work: Work, request: bytes, reply: int) -> NoReturn:
     os.write(reply, BEGUN)
     code = 0
     try:
-        _send(reply, tried.what, work(request))
+        content = work(request)
+        _send(reply, tried.what, content)
     except MemoryError:
         code = OUT_OF_MEMORY
     except SystemExit:

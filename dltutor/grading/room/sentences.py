@@ -11,6 +11,7 @@ from dltutor.grading.room.watch import Ended
 from dltutor.i18n import _
 
 NEARLY = 0.3  # seconds that the clock of a process may lag behind its limit
+IDLE = 0.1  # of the time: who used less of the processor did not loop, however busy the machine
 MUCH = 0.6  # of the memory: who crashes with so much most likely wanted more
 
 
@@ -22,7 +23,7 @@ def outcome(ended: Ended, limits: Limits) -> Outcome:
 
 def _kind(ended: Ended, limits: Limits) -> tuple[str, str]:
     code = os.waitstatus_to_exitcode(ended.status)
-    used_up = max(ended.cpu, ended.seconds) >= limits.cpu - NEARLY  # behind bwrap, nobody knows the former
+    used_up = max(ended.cpu, ended.seconds) >= limits.cpu - NEARLY
     if ended.reply is not None:
         return "done", _tried(ended.tried)
     if ended.why == "output":
@@ -47,7 +48,7 @@ def _tried(what: int) -> str:
 
 
 def _slow(ended: Ended, limits: Limits) -> str:
-    if ended.why and ended.cpu < ended.seconds / 2:
+    if ended.why and 0 <= ended.cpu < IDLE * ended.seconds:
         return _("It waited, and did not finish within {n} seconds.").format(n=_number(limits.wall))
     seconds = _number(min(limits.cpu, limits.wall))
     return _("It did not finish within {n} seconds: is there an endless loop?").format(n=seconds)

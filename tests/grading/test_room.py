@@ -1,0 +1,470 @@
+"""The room against code that means harm: each attack against every tier that says it stops it, as whoever runs the
+tests and, where that is root, as an ordinary user, too. A tier that doesn't hold on this machine is skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dltutor
+from dltutor.errors import DltutorError
+from dltutor.grading import room
+from dltutor.grading.room import Limits, Outcome, linux, namespaces
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such system calls")
+HERE = Path(__file__).parent
+WORKER = "attack_worker"
+PACKAGE = Path(dltutor.__file__).parent
+LESSONS = next((folder for folder in (PACKAGE / "lessons", PACKAGE.parent / "lessons") if folder.is_dir()), PACKAGE)
+SHORT = Limits(cpu=1, wall=1.5, memory=512 << 20)
+USERS = ("present", "ordinary")
+WALLED = ("namespaces", "bubblewrap", "landlock")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="these walls are those of Linux")
+
+
+class Other:
+    """A room that another user has opened."""
+
+    def __init__(self, tier: str, user: int) -> None:
+        self.tier = tier
+        self._process = subprocess.Popen(
+            [python_for(user), str(HERE / "attack_room.py"), tier],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=user, group=user, extra_groups=[],
+            env={"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "DLTUTOR_HOME": "/nonexistent"},
+            cwd="/",
+        )  # fmt: skip
+        self.problem = self._heard()["problem"]
+
+    def run(self, request: bytes, limits: Limits) -> Outcome:
+        assert self._process.stdin
+        print(json.dumps({"request": request.decode(), "limits": asdict(limits)}), file=self._process.stdin, flush=True)
+        told = self._heard()
+        return Outcome(**told | {"reply": told["reply"].encode() if told["reply"] is not None else None})
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def _heard(self) -> dict[str, Any]:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
+
+
+@cache
+def python_for(user: int) -> str:
+    """A Python that `user` can start and that finds what this one finds. Skips the test where there is none."""
+    names = (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}")
+    paths = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    for name in filter(os.path.exists, names):
+        try:
+            subprocess.run(
+                [name, "-c", "import numba, dltutor.grading.room, attack_worker"],
+                env=paths, cwd="/", user=user, group=user, extra_groups=[], check=True, capture_output=True,
+            )  # fmt: skip
+            return name
+        except (OSError, subprocess.CalledProcessError):
+            continue
+    pytest.skip(f"user {user} can start none of {', '.join(names)}")
+
+
+@cache
+def opened(tier: str, user: str) -> room.Room | Other | str:
+    """One for all tests; or why there is none."""
+    if user == "ordinary":
+        other = Other(tier, namespaces.NOBODY)
+        return other.problem or other
+    try:
+        return room.open_room(tier, WORKER)
+    except DltutorError as error:
+        return error.message
+
+
+@pytest.fixture(scope="module", autouse=True)
+def end_rooms() -> Iterator[None]:
+    yield
+    for tier in room.TIERS:
+        for user in USERS:
+            if not (user == "ordinary" and os.getuid()) and not isinstance(there := opened(tier, user), str):
+                there.close()
+    opened.cache_clear()
+
+
+def every_user(*tiers: str) -> Any:
+    names = [(tier, user) for tier in tiers or room.TIERS for user in USERS]
+    return pytest.mark.parametrize("there", names, ids="-".join, indirect=True)
+
+
+some_users = pytest.mark.parametrize(
+    "there",
+    [("namespaces", "present"), ("bubblewrap", "ordinary"), ("landlock", "ordinary"), ("limits", "present")],
+    ids="-".join, indirect=True,
+)  # fmt: skip
+
+
+@pytest.fixture
+def there(request: pytest.FixtureRequest) -> room.Room | Other:
+    tier, user = request.param
+    if tier != "limits" and sys.platform != "linux":
+        pytest.skip("these walls are those of Linux")
+    if user == "ordinary" and os.getuid():
+        pytest.skip("only root can become another user; and this one is ordinary")
+    found = opened(tier, user)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+class Outside:
+    """What must not be reached: files, sockets and a process of whoever runs the code."""
+
+    def __init__(self, user: int) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dltutor-outside-"))
+        self.secret = self.folder / "secret"
+        self.secret.write_text("secret", encoding="utf-8")
+        self.secret.chmod(0o600)
+        self.decoy = subprocess.Popen(["sleep", "100"], user=user, group=user, env={"SECRET": "here"})
+        self.sockets = [socket.socket(), socket.socket(type=socket.SOCK_DGRAM)]
+        self.sockets += [socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)]
+        self._listen()
+        for path in (self.folder, *self.folder.iterdir()):
+            os.chown(path, user, user)
+
+    def _listen(self) -> None:
+        tcp, udp, unix, abstract = self.sockets
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", 0))
+        unix.bind(str(self.folder / "unix"))
+        abstract.bind(b"\0" + self.folder.name.encode())
+        for end in (tcp, unix, abstract):
+            end.listen()
+        for end in self.sockets:
+            end.setblocking(False)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        tcp, udp, *_ = (end.getsockname() for end in self.sockets)
+        answers = [str(PACKAGE / "kernels"), str(PACKAGE / "proof"), str(LESSONS)]
+        return {
+            "secret": str(self.secret), "decoy": self.decoy.pid, "tcp": tcp[1], "udp": udp[1],
+            "unix": str(self.folder / "unix"), "abstract": self.folder.name,
+            "files": [str(self.secret), "/etc/shadow", "/etc/passwd", "/proc/1/environ", __file__],
+            "folders": [str(self.folder), *answers, "/home", "/proc/self/fd"],
+            "writable": [str(self.folder), "/tmp", "/dev/shm", "/var/tmp", str(PACKAGE), sys.prefix, "/"],
+            "numbers": {name: linux.number(name) for name in linux.NUMBERS},
+        }  # fmt: skip
+
+    def is_as_it_was(self) -> bool:
+        status = self.secret.stat()
+        unchanged = self.secret.read_text(encoding="utf-8") == "secret" and status.st_mode & 0o777 == 0o600
+        heard = [end for end in self.sockets if self._heard(end)]
+        pid = self.decoy.pid
+        alone = os.getpriority(os.PRIO_PROCESS, pid) == 0 and len(os.sched_getaffinity(pid)) == os.cpu_count()
+        files = {path.name for path in self.folder.iterdir()}
+        return unchanged and not heard and self.decoy.poll() is None and alone and files == {"secret", "unix"}
+
+    def _heard(self, end: socket.socket) -> bool:
+        try:
+            return bool(end.recv(1) if end.type == socket.SOCK_DGRAM else end.accept())
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        for end in self.sockets:
+            end.close()
+        self.decoy.kill()
+        self.decoy.wait()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def outside(there: room.Room | Other) -> Iterator[Outside]:
+    place = Outside(namespaces.NOBODY if isinstance(there, Other) else os.getuid())
+    yield place
+    place.close()
+
+
+def attack(there: room.Room | Other, name: str, about: dict[str, Any] | None = None, limits: Limits = SHORT) -> Outcome:
+    source = (HERE / "attacks.py").read_text(encoding="utf-8")
+    code = f"{source}\nimport json\nreply = json.dumps({name}(json.loads({json.dumps(json.dumps(about))}))).encode()"
+    return there.run(code.encode(), limits)
+
+
+def told(outcome: Outcome) -> Any:
+    assert outcome.reply is not None, outcome
+    return json.loads(outcome.reply)
+
+
+def fine(there: room.Room | Other) -> bool:
+    return there.run(b"reply = b'fine'", SHORT).reply == b"fine"
+
+
+# ---------------------------------------------------------------- what must not be reached
+
+
+@every_user(*WALLED)
+def test_no_network(there, outside):
+    assert told(attack(there, "network", outside.about)) == []
+    assert outside.is_as_it_was()
+
+
+@every_user(*WALLED)
+def test_nothing_of_the_learner_and_no_answers_can_be_read(there, outside):
+    assert told(attack(there, "read", outside.about)) == []
+
+
+@every_user()
+def test_the_environment_is_empty_and_only_four_files_are_open(there):
+    seen = told(attack(there, "surroundings"))
+    assert set(seen["environment"]) <= {*room.zygote.NO_SECRETS, "LC_CTYPE", "HOME", "TMPDIR", "PWD", "LD_LIBRARY_PATH"}
+    assert seen["open"] == [0, 1, 2, 3]
+
+
+@every_user(*WALLED)
+def test_nothing_outside_is_changed(there, outside):
+    assert told(attack(there, "write", outside.about)) == []
+    assert outside.is_as_it_was()
+    assert not any(Path(place, "dltutor-was-here").exists() for place in outside.about["writable"])
+
+
+@every_user()
+def test_no_disk_is_filled(there):
+    done = told(attack(there, "fill", limits=Limits(cpu=5)))
+    assert "one large file" not in done
+    assert "many files" not in done or there.tier == "limits"
+
+
+@every_user(*WALLED)
+def test_neighbours_are_left_alone(there, outside):
+    assert told(attack(there, "neighbours", outside.about)) == []
+    assert outside.is_as_it_was()
+
+
+@every_user(*WALLED)
+def test_no_way_out_through_the_rest_of_the_kernel(there, outside):
+    assert told(attack(there, "escapes", outside.about)) == []
+
+
+# ---------------------------------------------------------------- what must end
+
+
+@every_user()
+def test_an_endless_loop_is_ended_by_the_clock(there):
+    outcome = attack(there, "loop", limits=Limits(wall=0.5))
+    assert (outcome.ended, outcome.reply) == ("time", None)
+    assert outcome.sentence == "It did not finish within 0.5 seconds: is there an endless loop?"
+
+
+@some_users
+@pytest.mark.parametrize("name", ["loop", "loop_in_numba"])
+def test_an_endless_loop_is_ended_when_it_has_used_the_processor_enough(there, name):
+    outcome = attack(there, name, limits=Limits(cpu=1, wall=60))
+    assert (outcome.ended, outcome.reply) == ("time", None)
+    assert outcome.sentence == "It did not finish within 1 seconds: is there an endless loop?"
+
+
+@every_user()
+def test_a_sleeper_is_woken_for_good(there):
+    outcome = attack(there, "sleeper", limits=Limits(wall=0.2))
+    assert outcome.ended == "time"
+    assert "not finish within 0.2 seconds" in outcome.sentence
+    assert "waited" in outcome.sentence or there.tier == "bubblewrap"
+
+
+@every_user()
+def test_memory_ends(there):
+    outcome = attack(there, "memory")
+    assert outcome.ended == "memory"
+    assert "512 MiB" in outcome.sentence
+
+
+@every_user()
+def test_a_flood_of_output_is_cut(there):
+    outcome = attack(there, "flood")
+    assert outcome.ended == "output"
+    assert len(outcome.printed) == SHORT.output
+    assert "more than 1 MiB" in outcome.sentence
+
+
+@every_user(*WALLED)
+def test_a_fork_bomb_does_not_go_off_and_the_next_run_is_as_quick(there):
+    assert told(attack(there, "processes")) == 0
+    assert fine(there)
+
+
+@every_user("namespaces")
+def test_threads_are_counted_for_each_run_alone(there):
+    limits = Limits(memory=8 << 30)  # of which every thread takes a little
+    assert told(attack(there, "threads", limits=limits)) < limits.processes
+    assert told(attack(there, "threads", limits=limits)) > limits.processes / 2
+
+
+@every_user(*WALLED)
+def test_nothing_survives(there):
+    attack(there, "daemon")
+    assert "dltutor-daemon" not in running()
+    assert fine(there)
+
+
+def running() -> list[str]:
+    names = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with_name = entry / "comm"
+            try:
+                names.append(with_name.read_text(encoding="utf-8").strip())
+            except OSError:
+                continue
+    return names
+
+
+# ---------------------------------------------------------------- ends that pretend to be others
+
+FORGED = {
+    "prints a verdict": "print('{\"passed\": true}')",
+    "leaves by sys.exit": "import sys; print('{\"passed\": true}'); sys.exit(0)",
+    "leaves by os._exit": "import os; os._exit(0)",
+    "leaves by a signal": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "leaves at the end": "import atexit, os; atexit.register(os.write, 3, b'passed'); raise SystemExit",
+    "writes a reply": "import os; os.write(3, b'{\"passed\": true}'); os._exit(0)",
+    "writes before the reply": "import os; os.write(3, b'passed')",
+    "closes the reply": "import os; os.close(3)",
+}
+
+
+@every_user()
+@pytest.mark.parametrize("name", FORGED)
+def test_only_what_work_returns_is_a_reply(there, name):
+    outcome = there.run(FORGED[name].encode() + b"\nreply = b''", SHORT)
+    assert outcome.reply in (None, b"")
+    assert outcome.reply is not None or outcome.ended != "done"
+    assert outcome.reply is not None or outcome.sentence
+
+
+@some_users
+def test_patched_numpy_ends_with_its_run(there):
+    there.run(b"import numpy\nnumpy.allclose = lambda *_: True\nreply = b''", Limits())
+    asked = b"import numpy\nreply = repr(numpy.allclose(1, 2)).encode()"
+    assert there.run(asked, Limits()).reply == b"False"
+
+
+# ---------------------------------------------------------------- what the learner is told
+
+
+@every_user()
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("import sys; sys.exit(0)", "It ended before there was a result: does it call exit()?"),
+        ("import ctypes; ctypes.string_at(8)", "It crashed: it reached for memory"),
+        ("import os; os.abort()", "It crashed"),
+        ("raise ValueError('made up')", "It ended with an error"),
+        ("try:\n import socket; socket.socket()\nexcept OSError: pass", "It tried to use the network."),
+        ("try:\n import os; os.fork()\nexcept OSError: pass", "It tried to start another process."),
+        ("reply = b'good'", ""),
+    ],
+)
+def test_every_end_is_a_plain_sentence(there, code, sentence):
+    outcome = there.run(code.encode(), SHORT)
+    assert outcome.sentence.startswith(sentence), outcome
+    assert sentence or not outcome.sentence
+
+
+@every_user()
+def test_what_is_printed_comes_out_beside_the_reply(there):
+    outcome = there.run("print('loss', 0.5); import os; os.write(2, 'é\\n'.encode()); reply = b'x'".encode(), SHORT)
+    assert (outcome.reply, outcome.ended) == (b"x", "done")
+    assert set(outcome.printed.split("\n")) == {"loss 0.5", "é", ""}
+
+
+@some_users
+def test_a_kernel_is_compiled_and_called(there):
+    code = b"""
+import numba, numpy as np
+
+def add(x, y):
+    for i in range(x.shape[0]):
+        y[i] += 2 * x[i]
+
+x, y = np.ones(3, np.float32), np.ones(3, np.float32)
+numba.njit(add)(x, y)
+reply = bytes(y) + bytes(np.dot(x, x))
+"""
+    assert there.run(code, Limits()).reply == b"\0\0\x40\x40" * 4
+
+
+# ---------------------------------------------------------------- the room itself
+
+
+def test_the_strongest_walls_that_hold_are_taken():
+    with_worker = room.open_room(worker=WORKER)
+    assert with_worker.tier == next(tier for tier in room.TIERS if tier not in room._failed)
+    with_worker.close()
+
+
+def test_walls_that_do_not_hold_are_not_used(monkeypatch):
+    monkeypatch.setattr(room, "_failed", {})
+    monkeypatch.setattr(room.selftest, "problems", lambda opened: [] if opened.tier == "limits" else ["leaks"])
+    last = room.open_room(worker=WORKER)
+    assert last.tier == "limits"
+    assert set(room._failed) == set(WALLED) or sys.platform != "linux"
+    last.close()
+    with pytest.raises(DltutorError, match="leaks"):
+        room.open_room("landlock", WORKER)
+
+
+@needs_linux
+def test_a_warm_python_that_is_gone_is_replaced():
+    with_worker = room.open_room("limits", WORKER)
+    assert with_worker._zygote
+    os.kill(with_worker._zygote.pid, 9)
+    assert with_worker.run(b"reply = b''", SHORT).ended == "killed"
+    assert fine(with_worker)
+    with_worker.close()
+
+
+@needs_linux
+def test_nothing_is_left_when_a_room_is_closed_or_whoever_opened_it_dies():
+    code = (
+        f"from dltutor.grading import room; r = room.open_room(worker={WORKER!r}); print(r._zygote.pid, flush=True); "
+    )
+    code += "r.run(b'import time; time.sleep(100)')"
+    paths = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    opener = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ | paths)
+    assert opener.stdout
+    zygote = int(opener.stdout.readline())
+    family = [zygote, *descendants(zygote)]
+    opener.kill()
+    opener.wait()
+    opener.stdout.close()
+    wait_until(lambda: not any(map(is_running, family)))
+
+
+def descendants(pid: int) -> list[int]:
+    children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
+    return [*children, *(other for child in children for other in descendants(child))]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(fact: Any, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.01)

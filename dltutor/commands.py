@@ -220,6 +220,34 @@ def doctor(as_json: bool) -> int:
     return examination.report(as_json)
 
 
+# ---------------------------------------------------------------- exercises
+
+
+@dltutor.command(
+    help=_("Check what you have written. Your file of EXERCISE, once; without a name, all exercises are listed."),
+    epilog=_("Examples:") + "\n\n" + _examples(
+        ("dltutor check", _("all exercises, and how far you are")),
+        ("dltutor check 01/mse-backward", _("the verdict on what you have written")),
+    ),
+)  # fmt: skip
+@click.argument("exercise", default="")
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object, or an array of all."))
+def check(exercise: str, as_json: bool) -> int:
+    from dltutor import practice
+
+    with learner() as progress:
+        return practice.check(progress, exercise, as_json)
+
+
+@dltutor.command(help=_("Check your file each time you save it. That of EXERCISE, else the first not yet passed."))
+@click.argument("exercise", default="")
+def watch(exercise: str) -> int:
+    from dltutor import practice
+
+    with learner() as progress:
+        return practice.watch(progress, exercise)
+
+
 # ---------------------------------------------------------------- authors
 
 

@@ -24,7 +24,7 @@ from dltutor import exercises, lesson, wire
 from dltutor.checking import Grader, saves, stamp
 from dltutor.errors import DltutorError
 from dltutor.exercises import Exercise, Workbook
-from dltutor.i18n import _
+from dltutor.i18n import _, plural
 from dltutor.lesson import Lesson, Section
 from dltutor.ui.screens.dialogs import Confirm
 from dltutor.ui.typed import InTutor
@@ -33,6 +33,7 @@ from dltutor.ui.widgets.key_bar import KeyBar, bind
 from dltutor.ui.widgets.reader import Reader, code_theme
 from dltutor.ui.widgets.verdict import VerdictPane
 
+WIDE = 100  # columns from which on all is seen at once
 LOSS = 1.0  # seconds of writing that a kill may cost
 Outcome = tuple[str, wire.Own, dict[str, Any]] | None  # ("train", with what, how the lab is set), or nothing
 
@@ -123,10 +124,12 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     ExerciseScreen.-narrow.-at-code VerdictPane, ExerciseScreen.-narrow.-at-verdict #written { display: none; }
     ExerciseScreen.-narrow VerdictPane { border-top: none; max-height: 100%; height: 1fr; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS = [
         bind("n", "go_on", "go on", "done: go on with the lesson"),
-        bind("tab", "turn", "turn", "from the task to the code to the verdict"),
+        bind("tab", "turn(1)", "task/code", "from the task to the code to the verdict"),
+        bind("shift+tab", "turn(-1)", "", "from the verdict to the code to the task"),
+        bind("w", "watch", "watch", "see the symptom in the lab"),
         bind("e", "edit", "edit", "write; escape ends it"),
         bind("c", "check", "check", "check what you have written"),
         bind("ctrl+r", "check", "check", "check what you have written, also while you write"),
@@ -212,6 +215,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     def show_top(self) -> None:
         ink, known = self.app.ink, self.known
         top = Text.assemble(
+            (_("Bug hunt") if self.exercise.hunt else _("Exercise"), ink("orange")), "  ",
             (self.exercise.title, f"bold {ink('blue')}"), "  ",
             (_("{n} min").format(n=self.exercise.minutes), ink("muted")), "  ", no_wrap=True,
         )  # fmt: skip
@@ -222,7 +226,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     @staticmethod
     def _tried(known: Any) -> str:
-        return f"◐ {_('{n} checked').format(n=known.attempts)}" if known.attempts else f"○ {_('new')}"
+        return f"◐ {plural('{n} try', '{n} tries', known.attempts)}" if known.attempts else f"○ {_('new')}"
 
     async def renew(self) -> None:
         """The same in another language, or in other colours."""
@@ -238,9 +242,14 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     def panes(self) -> dict[str, Widget]:
         """What tab turns through, in order."""
-        solution = {"solution": self.query_one(Solution)} if self.has_class("-solution") else {}
-        task = {} if solution and not self.is_narrow else {"task": self.page}
-        return task | {"code": self.editor} | solution | {"verdict": self.verdict}
+        shows_solution = self.has_class("-solution")
+        panes: dict[str, Widget] = {} if shows_solution and not self.is_narrow else {"task": self.page}
+        panes["code"] = self.editor
+        if shows_solution:
+            panes["solution"] = self.query_one(Solution)
+        if self.verdict.says_something:
+            panes["verdict"] = self.verdict
+        return panes
 
     @property
     def is_narrow(self) -> bool:
@@ -258,9 +267,9 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.panes()[name].focus()
         self.refresh_bindings()
 
-    def action_turn(self) -> None:
+    def action_turn(self, by: int) -> None:
         names = list(self.panes())
-        self.show_pane(names[(names.index(self.pane) + 1) % len(names)])
+        self.show_pane(names[(names.index(self.pane) + by) % len(names)])
 
     @property
     def writes(self) -> bool:
@@ -276,6 +285,8 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
             return self.is_done
         if action == "take_over":
             return self.has_class("-solution")
+        if action == "watch":
+            return self.exercise.hunt is not None
         return super().check_action(action, parameters)
 
     # ------------------------------------------------------------ writing
@@ -519,6 +530,10 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     # ------------------------------------------------------------ where the learner left
 
     @property
+    def first_pane(self) -> str:
+        return "task"
+
+    @property
     def _place_name(self) -> str:
         return f"place of {self.exercise.key}"
 
@@ -531,7 +546,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     def _restore_place(self) -> None:
         place = self.app.progress.preference(self._place_name, {})
         self.editor.move_cursor(self.editor.clamp_visitable((place.get("row", 0), place.get("column", 0))))
-        pane = place.get("pane", "task")
+        pane = place.get("pane", self.first_pane)
         self.show_pane(pane if pane in self.panes() else "task")
 
 

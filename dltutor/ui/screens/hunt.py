@@ -14,24 +14,19 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dltutor.exercises import Exercise, Suspect
+from dltutor.exercises import SUSPECTS, Exercise, Suspect
 from dltutor.i18n import _
 from dltutor.ui.prose import inked
-from dltutor.ui.screens.exercise import ExerciseScreen
+from dltutor.ui.screens.exercise import WIDE, ExerciseScreen
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import bind
 from dltutor.ui.widgets.reader import code_theme
 
-GUTTER = 5  # cells before the code
+GUTTER = 6  # cells before the code
 
 
 class Line(InTutor, Static):
     """A suspect: its number, its code, and what naming it has brought to light."""
-
-    DEFAULT_CSS = """
-    Line.-chosen { background: $raised; }
-    Suspects:focus Line.-chosen { background: $block-cursor-background; color: $block-cursor-foreground; }
-    """
 
     class Clicked(Message):
         def __init__(self, number: int) -> None:
@@ -41,25 +36,25 @@ class Line(InTutor, Static):
     def __init__(self, number: int, suspect: Suspect, code: Text) -> None:
         super().__init__()
         self.number, self.suspect, self._code = number, suspect, code
-        self.named = False
+        self.named = self.chosen = False
 
-    def on_mount(self) -> None:
-        self.show()
-
-    def name_it(self) -> None:
-        self.named = True
-        self.show()
-
-    def show(self) -> None:
+    def mark(self, chosen: bool, named: bool) -> None:
+        """Show whether it is the chosen one, and whether it was named."""
+        self.chosen, self.named = chosen, named
+        self.set_class(chosen, "-chosen")
         self.update(self._row() if not self.named else Group(self._row(), Padding(self._why(), (0, 1, 0, GUTTER))))
 
     def _row(self) -> Text:
         mark, colour = (" ", "orange") if not self.named else ("✓", "green") if self.suspect.fault else ("✗", "muted")
-        return Text.assemble((f"{mark}{self.number} │ ", f"bold {self.app.ink(colour)}"), self._code, no_wrap=True)
+        gutter = f"{'▸' if self.chosen else ' '}{mark}{self.number} │ "
+        return Text.assemble((gutter, f"bold {self.app.ink(colour)}"), self._code, no_wrap=True)
 
     def _why(self) -> RenderableType:
         first, colour = (_("That is the one."), "green") if self.suspect.fault else (_("Not this one."), "orange")
-        return Text.assemble((f"{first} ", f"bold {self.app.ink(colour)}"), inked(self.suspect.why, self.app.ink))
+        why = Text.assemble((f"{first} ", f"bold {self.app.ink(colour)}"), inked(self.suspect.why, self.app.ink))
+        if self.suspect.fault:
+            why.append("\n" + _("Now mend it: e edits, c checks."), f"bold {self.app.ink('orange')}")
+        return why
 
     def on_click(self) -> None:
         self.post_message(self.Clicked(self.number))
@@ -71,13 +66,13 @@ class Suspects(InTutor, VerticalScroll):
     DEFAULT_CSS = """
     Suspects { padding: 0 1; scrollbar-size-vertical: 1; height: 1fr; }
     Suspects Static { height: auto; }
+    Suspects Line.-chosen { background: $raised; }
     Suspects .asked { color: $orange; margin: 0 0 1 0; }
     """
     BINDINGS = [
         bind("up", "choose(-1)", "", "the suspect above"),
         bind("down", "choose(1)", "choose", "the suspect below", display="↑↓"),
-        bind("enter", "name", "name it", "say that the chosen line is at fault"),
-        *(bind(str(n), f"name({n})", "", "say that the line of this number is at fault") for n in range(1, 9)),
+        bind("enter", "name_chosen", "name it", "say that the chosen line is at fault"),
     ]
 
     class Named(Message):
@@ -103,7 +98,7 @@ class Suspects(InTutor, VerticalScroll):
         between: list[Text] = []
         for number, line in enumerate(code, 1):
             if number not in suspects:
-                between.append(Text.assemble(("   │ ", self.app.ink("faint")), line, no_wrap=True))
+                between.append(Text.assemble(("    │ ", self.app.ink("faint")), line, no_wrap=True))
                 continue
             if between:
                 yield Static(Text("\n").join(between))
@@ -112,10 +107,8 @@ class Suspects(InTutor, VerticalScroll):
         yield Static(Text("\n").join(between))
 
     def on_mount(self) -> None:
-        for line in self.query(Line):
-            if line.suspect.line in self._named:
-                self._chosen = line.number
-                line.name_it()
+        named = (line.number for line in self.query(Line) if line.suspect.line in self._named)
+        self._chosen = next(named, self._chosen)
         self._mark()
 
     async def speak(self, exercise: Exercise) -> None:
@@ -126,25 +119,27 @@ class Suspects(InTutor, VerticalScroll):
 
     def _mark(self) -> None:
         for line in self.query(Line):
-            line.set_class(line.number == self._chosen, "-chosen")
-            if line.number == self._chosen:
+            line.mark(line.number == self._chosen, line.suspect.line in self._named)
+            if line.chosen:
                 line.scroll_visible(animate=False)
 
     def action_choose(self, by: int) -> None:
         self._chosen = (self._chosen - 1 + by) % len(self.query(Line)) + 1
         self._mark()
 
-    def action_name(self, number: int = 0) -> None:
-        line = next((line for line in self.query(Line) if line.number == (number or self._chosen)), None)
+    def action_name_chosen(self) -> None:
+        self.name_line(self._chosen)
+
+    def name_line(self, number: int) -> None:
+        line = next((line for line in self.query(Line) if line.number == number), None)
         if line:
             self._chosen = line.number
             self._named.add(line.suspect.line)
-            line.name_it()
             self._mark()
             self.post_message(self.Named(line.suspect))
 
     def on_line_clicked(self, message: Line.Clicked) -> None:
-        self.action_name(message.number)
+        self.name_line(message.number)
 
 
 class HuntScreen(ExerciseScreen):
@@ -155,12 +150,19 @@ class HuntScreen(ExerciseScreen):
     HuntScreen.-narrow.-at-suspects #work { display: block; }
     HuntScreen.-narrow.-at-suspects VerdictPane { display: none; }
     """
-    BINDINGS = [bind("w", "watch", "watch it", "see the symptom in the lab")]
+    BINDINGS = [
+        bind(str(n), f"name({n})", "", "say that the line of this number is at fault")
+        for n in range(1, SUSPECTS[1] + 1)
+    ]
 
     def compose_written(self) -> ComposeResult:
         answer = self.app.progress.answers(self.lesson.id).get(self.exercise.name)
         yield Suspects(self.exercise, {str(answer.given)} if answer else set())
         yield from super().compose_written()
+
+    @property
+    def first_pane(self) -> str:
+        return "suspects" if self.app.size.width >= WIDE else "task"
 
     def first_words(self) -> str:
         return _("w shows the symptom in the lab. Name the line, or mend it at once: e edits, c checks.")
@@ -182,8 +184,10 @@ class HuntScreen(ExerciseScreen):
             with self.app.writing():
                 suspect = message.suspect
                 self.app.progress.add_answer(self.lesson.id, self.exercise.name, suspect.line, suspect.fault)
-        if message.suspect.fault:
-            self.verdict.wait(_("Now mend it: e edits, c checks."))
+
+    def action_name(self, number: int) -> None:
+        self.show_pane("suspects")
+        self.query_one(Suspects).name_line(number)
 
     async def action_watch(self) -> None:
         """The lab trains with the fault in it."""

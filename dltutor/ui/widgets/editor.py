@@ -33,7 +33,7 @@ class Editor(InTutor, TextArea):
     """A text area for a kernel. Escape leaves it; then letters are keys again."""
 
     DEFAULT_CSS = """
-    Editor { border: none; padding: 0 1 0 0; color: $text; background: $background; scrollbar-size: 0 1; }
+    Editor { border: none; padding: 0 1; color: $text; background: $background; scrollbar-size: 0 1; }
     Editor:focus { border: none; }
     Editor .text-area--gutter { color: $faint; background: $background; }
     Editor .text-area--cursor-line { background: $background; }

@@ -22,7 +22,7 @@ class VerdictPane(InTutor, VerticalScroll):
 
     DEFAULT_CSS = """
     VerdictPane { padding: 0 1; scrollbar-size-vertical: 1; border-top: solid $faint; border-title-color: $muted;
-        border-subtitle-color: $muted; height: auto; }
+        height: auto; }
     VerdictPane:focus { border-title-color: $blue; }
     VerdictPane Static { height: auto; }
     """
@@ -35,17 +35,26 @@ class VerdictPane(InTutor, VerticalScroll):
     def compose(self) -> ComposeResult:
         yield Static(self._words)
 
-    def _show(self, words: RenderableType, subtitle: str = "") -> None:
+    def _show(self, words: RenderableType, remark: str = "", waiting: bool = False) -> None:
         self._words = words
-        self.border_title, self.border_subtitle = _("verdict"), subtitle
+        self.set_class(waiting, "-waiting")
+        self._head(remark)
         if self.is_mounted and self.query(Static):
             self.query_one(Static).update(words)
             self.scroll_home(animate=False)
 
+    def _head(self, remark: str) -> None:
+        self.border_title = " · ".join(filter(None, [_("verdict"), remark]))
+
+    @property
+    def says_something(self) -> bool:
+        """More than what to do."""
+        return not self.has_class("-waiting")
+
     def wait(self, words: str) -> None:
         """Nothing was checked yet."""
         self._shown = None
-        self._show(Text(words, self.app.ink("muted")))
+        self._show(Text(words, self.app.ink("muted")), waiting=True)
 
     def checking(self, stage: str) -> None:
         words = Text.assemble((f"◌ {_('checking…')} ", f"bold {self.app.ink('orange')}"), stage)
@@ -66,8 +75,8 @@ class VerdictPane(InTutor, VerticalScroll):
         if verdict.passed:
             done = _("Done. n goes on, t trains the lab with your kernel.")
             parts.insert(1, Text(done, f"bold {self.app.ink('orange')}"))
-        subtitle = " · ".join(filter(None, [f"{verdict.seconds:.2g} s" if verdict.seconds else "", verdict.tier]))
-        self._show(apart(parts), subtitle)
+        remark = " · ".join(filter(None, [f"{verdict.seconds:.2g} s" if verdict.seconds else "", verdict.tier]))
+        self._show(apart(parts), remark)
 
     def recolour(self) -> None:
         """The same in the colours, and the language, of now."""
@@ -77,4 +86,4 @@ class VerdictPane(InTutor, VerticalScroll):
     def outdated(self) -> None:
         """The learner has gone on writing."""
         if self._shown:
-            self.border_subtitle = _("on what you had written before")
+            self._head(_("on what you had written before"))

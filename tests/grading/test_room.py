@@ -389,6 +389,12 @@ def test_what_is_printed_comes_out_beside_the_reply(there):
 
 
 @some_users
+def test_what_was_printed_before_an_endless_loop_is_not_lost(there):
+    outcome = there.run(b"print('step 1')\nwhile True: pass", Limits(wall=0.5))
+    assert (outcome.printed, outcome.ended) == ("step 1\n", "time")
+
+
+@some_users
 def test_a_kernel_is_compiled_and_called(there):
     code = b"""
 import numba, numpy as np

@@ -77,6 +77,7 @@ def take_places(output: int, reply: int) -> int:
 
 def serve(work: Work, request: bytes, reply: int) -> NoReturn:
     """Call `work` and send what it returns; nothing that was planned for the end of the process happens."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that it is there even if this is killed
     tried = _Tried()
     sys.addaudithook(tried)
     os.write(reply, BEGUN)

@@ -77,11 +77,12 @@ def _key(heading: Heading, name: str) -> str:
 
 
 def first_open(course: Course, progress: Progress, after: str = "") -> Exercise | None:
-    """The first that has not passed yet; behind the one of the key `after`, if there is such a one."""
-    open_ones = [one for one in all_of(course) if not progress.exercise(one[0].id, one[1]).passed_at]
-    keys = [_key(*one) for one in all_of(course)]
-    behind = [one for one in open_ones if after in keys and keys.index(_key(*one)) > keys.index(after)]
-    return next((exercises.load(*one) for one in [*behind, *open_ones] if _key(*one) != after), None)
+    """The first that has not passed yet, looking from the one of the key `after` on."""
+    tasks = all_of(course)
+    begin = next((at for at, one in enumerate(tasks, 1) if _key(*one) == after), 0)
+    turned = tasks[begin:] + tasks[: max(0, begin - 1)]
+    found = (one for one in turned if not progress.exercise(one[0].id, one[1]).passed_at)
+    return next((exercises.load(*one) for one in found), None)
 
 
 # ---------------------------------------------------------------- dltutor check

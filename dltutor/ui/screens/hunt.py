@@ -47,7 +47,7 @@ class Line(InTutor, Static):
     def _row(self) -> Text:
         mark, colour = (" ", "orange") if not self.named else ("✓", "green") if self.suspect.fault else ("✗", "muted")
         gutter = f"{'▸' if self.chosen else ' '}{mark}{self.number} │ "
-        return Text.assemble((gutter, f"bold {self.app.ink(colour)}"), self._code, no_wrap=True)
+        return Text.assemble((gutter, f"bold {self.app.ink(colour)}"), self._code, no_wrap=True, overflow="ellipsis")
 
     def _why(self) -> RenderableType:
         first, colour = (_("That is the one."), "green") if self.suspect.fault else (_("Not this one."), "orange")
@@ -98,13 +98,13 @@ class Suspects(InTutor, VerticalScroll):
         between: list[Text] = []
         for number, line in enumerate(code, 1):
             if number not in suspects:
-                between.append(Text.assemble(("    │ ", self.app.ink("faint")), line, no_wrap=True))
+                between.append(Text.assemble(("    │ ", self.app.ink("faint")), line))
                 continue
             if between:
-                yield Static(Text("\n").join(between))
+                yield Static(_whole_lines(between))
             between = []
             yield Line(list(suspects).index(number) + 1, suspects[number], line)
-        yield Static(Text("\n").join(between))
+        yield Static(_whole_lines(between))
 
     def on_mount(self) -> None:
         named = (line.number for line in self.query(Line) if line.suspect.line in self._named)
@@ -140,6 +140,11 @@ class Suspects(InTutor, VerticalScroll):
 
     def on_line_clicked(self, message: Line.Clicked) -> None:
         self.name_line(message.number)
+
+
+def _whole_lines(lines: list[Text]) -> Text:
+    """Lines of code that are cut off, not broken, where there is no room for them."""
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
 class HuntScreen(ExerciseScreen):

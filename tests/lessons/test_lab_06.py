@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from texicode.pipeline import init_arts, render_tex_rows
 
 from dltutor import exercises
-from dltutor.blocks import Formula, Text, inline_math
+from dltutor.blocks import Block, Formula, Text, Widget, inline_math
 from dltutor.kernels import device
 from dltutor.kernels.own import compile_own
 from dltutor.layers import SGD, BCEWithLogits, Dense, ReLU, Sequential, SoftmaxCrossEntropy, Tanh
@@ -430,9 +432,32 @@ def test_every_formula_is_drawn():
         assert len(rows) == 1 and "?" not in rows[0], tex
         return rows[0]
 
-    for block in (block for section in lesson().sections for block in section.blocks):
+    for block in every_block():
         if isinstance(block, Text):
             inline_math(block.markdown, single_row)
         elif isinstance(block, Formula):
             rows = render_tex_rows(block.tex, False)
             assert max(map(len, rows)) <= 60 and not any("?" in row for row in rows), block.tex
+
+
+def every_block() -> Iterator[Block]:
+    """Of the lesson and its exercises, in both languages; each text of a question as a block of its own."""
+    for language in ("en", "zh"):
+        found = load(FOLDER, language, strict=True)
+        for section in found.sections:
+            for block in section.blocks:
+                yield from map(Text, texts(asdict(block.body))) if is_question(block) else [block]
+        for name in exercises.names(found):
+            yield from exercises.load(found, name, strict=True).text
+
+
+def is_question(block: Block) -> bool:
+    return isinstance(block, Widget) and block.kind in ("quiz", "predict", "review")
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in texts(part)]
+    return [value] if isinstance(value, str) else []

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dltutor import exercises
 from dltutor.data import load as load_data
 from dltutor.engine.engine import load_lab
 from dltutor.engine.pack import pack
+from dltutor.kernels import device
+from dltutor.kernels.own import compile_own
 from dltutor.lesson import Formula, Text, inline_math, load
 from dltutor.pictures import Confusion, Contour, Heat, Scatter
 
@@ -214,10 +217,17 @@ def test_what_the_learning_rate_does() -> None:
     large = Run(LINE, lr=0.4)
     assert (np.diff(np.sign(np.diff(large.slope[:20]))) != 0).all()  # to and fro
     assert large.loss[300] == pytest.approx(right.loss[300], rel=1e-3)
+    says(LINE, "rate", str(first_below(0.25, right.loss)), str(first_below(0.25, large.loss)))
+    assert first_below(0.25, large.loss) / first_below(0.25, right.loss) == pytest.approx(8, abs=0.2)
+    assert right.loss[20] == pytest.approx(right.loss[300], rel=0.02)  # "hardly anything left to gain"
     exploding = Run(LINE, lr=1.1)
     assert len(exploding.loss) <= 40
     assert exploding.loss[10] / exploding.loss[9] == pytest.approx(18.7, abs=0.1)
     says(LINE, "rate", "40", "18.7")
+
+
+def first_below(value: float, losses: list[float]) -> int:
+    return next(step for step, loss in enumerate(losses) if loss < value)
 
 
 def test_the_curvature_of_the_bowl() -> None:
@@ -293,6 +303,71 @@ def test_the_scaled_path_is_straight() -> None:
     surface = Run(LINE, data="diabetes", batch=400).pictures()["surface"]
     along = np.stack([surface.path_x / surface.minimum[0], surface.path_y / surface.minimum[1]])
     assert np.allclose(along[0], along[1], atol=0.01)
+
+
+# ---------------------------------------------------------------- lesson 1: questions and bug hunts
+
+
+def question(id: str, name: str) -> Any:
+    return next(widget.body for widget in load(LESSONS / id).widgets() if widget.id == name)
+
+
+def with_fault(id: str, name: str, steps: int = 300, **knobs: Any) -> Run:
+    """A run with the code of a bug hunt, as its file begins."""
+    lesson = load(LESSONS / id)
+    hunt = exercises.load(lesson, name)
+    with device.replaced(compile_own(hunt.start, hunt.kernels, guarded=False)):
+        return Run(id, steps, **hunt.lab.get("set", {}) | knobs)
+
+
+def observed(id: str, name: str, *numbers: str) -> None:
+    """Each of these numbers stands in the symptom of a bug hunt, in both languages."""
+    for language in ("en", "zh"):
+        hunt = exercises.load(load(LESSONS / id, language, strict=True), name, strict=True).hunt
+        assert hunt
+        for number in numbers:
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d|\.\d)", hunt.symptom), f"{language}: {number}"
+
+
+def test_the_second_step_by_hand_and_what_leads_astray() -> None:
+    asked = question(LINE, "second-step")
+    loss, dw, db = by_hand(1.4, 1.0)
+    after = lambda w, b: by_hand(1.4 - 0.1 * w, 1.0 - 0.1 * b)[0]  # noqa: E731 - one line each reads best here
+    assert asked.answer == pytest.approx(after(dw, db), abs=0.005)
+    astray = [after(-14, -10), after(-dw, -db), after(dw / 2, db / 2), after(db, db), 3 * after(dw, db), loss]
+    assert [trap.answer for trap in asked.traps] == pytest.approx(astray, abs=0.005)
+
+
+def test_the_curve_to_choose_at_the_rate_of_0_4_is_the_one_that_comes() -> None:
+    asked = question(LINE, "rate-too-large")
+    body = question(LINE, asked.lab)
+    losses = Run(LINE, body["steps"], **body["set"]).loss
+    assert np.array(asked.curves[asked.answer].values) == pytest.approx(np.array(losses[::10]), rel=0.02)
+    assert (np.diff(losses[:60]) < 0).all()  # "falls slowly and never rises"
+
+
+def test_the_two_curves_to_read_are_those_of_a_run() -> None:
+    train, test = (line.values for line in question(LINE, "two-curves").plot.curves)
+    run = Run(LINE, 120, seed=6, points=4)
+    assert np.array(train) == pytest.approx(np.array(run.loss[::5]), rel=0.01)
+    assert np.array(test) == pytest.approx(np.array(run.test_loss[::5]), rel=0.01)
+    assert np.argmin(run.test_loss) == pytest.approx(15, abs=2)
+
+
+def test_with_the_slopes_gradient_slope_and_intercept_are_one() -> None:
+    name = "intercept-with-the-slopes-gradient"
+    run = with_fault(LINE, name)
+    assert run.slope == pytest.approx(run.intercept, rel=1e-5)
+    observed(LINE, name, rounded(run.slope[1], 2), rounded(run.slope[300], 2), rounded(run.loss[300], 2))
+    observed(LINE, name, rounded(Run(LINE).loss[300] + 1e-4, 2))
+
+
+def test_broadcast_targets_lay_the_line_flat_at_their_mean() -> None:
+    run = with_fault(LINE, "broadcast")
+    observed(LINE, "broadcast", rounded(run.loss[0], 1), rounded(run.loss[300], 2))
+    observed(LINE, "broadcast", rounded(run.slope[300], 2), rounded(run.intercept[300], 2))
+    data = load_data("line", points=100, noise=0.5, rng=np.random.default_rng(0))
+    assert run.intercept[300] == pytest.approx(data.t.mean(), abs=0.001)
 
 
 # ---------------------------------------------------------------- lesson 2: by hand
@@ -388,6 +463,46 @@ def test_the_threshold_trades_precision_for_recall() -> None:
     assert low.recall[300] > middle.recall[300] > high.recall[300]
     assert low.precision[300] < middle.precision[300] < high.precision[300]
     assert low.loss == middle.loss == high.loss
+
+
+# ---------------------------------------------------------------- lesson 2: questions and bug hunts
+
+
+def test_the_numbers_asked_for() -> None:
+    assert question(LOGISTIC, "odds").answer == pytest.approx(math.exp(2), abs=0.005)
+    assert question(LOGISTIC, "one-cost").answer == pytest.approx(-math.log(0.25), abs=0.005)
+    assert question(LOGISTIC, "gradient-at-the-score").answer == pytest.approx(sigmoid(-2) - 1, abs=0.0005)
+    assert question(LOGISTIC, "recall").answer == 30 / (30 + 20)
+
+
+def test_the_two_models_that_start_certain_and_wrong() -> None:
+    """The outcome that is right says "about 10" and "more than 300"; the explanation says "about 3000"."""
+    entropy, squared = (Run(LOGISTIC, 3200, start=8.0, loss=loss).test_loss for loss in ("bce", "mse"))
+    assert first_below(entropy[0] / 2, entropy) == 10
+    assert first_below(squared[0] / 2, squared) == pytest.approx(3000, rel=0.05)
+
+
+def test_the_plateau_to_read_is_that_of_a_run() -> None:
+    run = Run(LOGISTIC, start=4.0, loss="mse")
+    (line,) = question(LOGISTIC, "plateau").plot.curves
+    assert np.array(line.values) == pytest.approx(np.array(run.test_loss[::10]), rel=0.01)
+    assert run.test_accuracy[300] == 0.935
+    entropy = Run(LOGISTIC, 10, start=4.0)
+    assert (entropy.test_loss[0], entropy.test_loss[10]) == pytest.approx((3.0, 0.75), abs=0.02)
+
+
+def test_one_product_for_a_dot_product_learns_half() -> None:
+    run = with_fault(LOGISTIC, "elementwise")
+    observed(LOGISTIC, "elementwise", rounded(run.test_loss[300], 2), rounded(Run(LOGISTIC).test_loss[300], 2))
+
+
+def test_a_factor_too_many_stalls_where_the_model_is_certain_and_wrong() -> None:
+    name = "extra-sigmoid-derivative"
+    stalled, ours = with_fault(LOGISTIC, name), Run(LOGISTIC, start=8.0)
+    observed(LOGISTIC, name, rounded(stalled.test_loss[0], 2), rounded(stalled.test_loss[300], 2))
+    assert ours.test_loss[10] < 3
+    trains = with_fault(LOGISTIC, name, start=0.0).test_loss[300]
+    observed(LOGISTIC, name, rounded(trains, 2), rounded(Run(LOGISTIC).test_loss[300], 2))
 
 
 # ---------------------------------------------------------------- lesson 2: pictures

@@ -4,15 +4,16 @@ import numpy as np
 
 
 def errors(y, t):
-    outputs = y.reshape(-1, 1)
-    return outputs - t.reshape(-1, 1)
+    outputs = y[:, None]
+    return outputs - t[:, None]
 
 
 def mse_forward(y, t, loss):
     error = errors(y, t)
-    loss[0] = np.sum(error * error) / error.size
+    loss[0] = np.mean(error * error)
 
 
 def mse_backward(y, t, dy):
     error = errors(y, t)
-    dy += 2 * np.sum(error, axis=1) / error.size
+    for n in range(dy.size):
+        dy[n] += 2 * error[n].sum() / error.size

@@ -10,4 +10,4 @@ dy      the gradient, N numbers: add to what is there
 def mse_backward(y, t, dy):
     N = y.size
     for i in range(N):
-        pass  # your line here
+        dy[i] += 0  # your line: what belongs in the place of 0?

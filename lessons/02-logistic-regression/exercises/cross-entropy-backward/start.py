@@ -13,4 +13,4 @@ import numpy as np
 def binary_cross_entropy_backward(z, t, dz):
     N = z.size
     for i in range(N):
-        pass  # your lines here; e to the power of v is np.exp(v)
+        dz[i] += 0  # your lines; e to the power of v is np.exp(v)

@@ -1,5 +1,6 @@
 def dense_forward(x, w, b, y):
-    M = w.shape[1]
+    N, M = y.shape
     for m in range(M):
         products = x * w[:, m]
-        y[:, m] = products.sum() + b[m]
+        for n in range(N):
+            y[n, m] = products.sum() + b[m]

@@ -10,4 +10,4 @@ dx      how the loss changes with x: add to what is there
 
 def sigmoid_backward(y, dy, dx):
     for i in range(y.size):
-        pass  # your line here
+        dx[i] += 0  # your line: what belongs in the place of 0?

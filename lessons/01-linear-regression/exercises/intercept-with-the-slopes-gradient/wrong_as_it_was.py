@@ -1,0 +1,9 @@
+def dense_backward(x, w, dy, dx, dw, db):
+    N, D = x.shape
+    M = w.shape[1]
+    for n in range(N):
+        for m in range(M):
+            db[m] += x[n, 0] * dy[n, m]
+            for d in range(D):
+                dw[d, m] += x[n, d] * dy[n, m]
+                dx[n, d] += dy[n, m] * w[d, m]

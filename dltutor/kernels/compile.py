@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.kernels import machine_code
+from dltutor.kernels import machine_code, shape_errors
 
 Vector = NDArray[Any]
 Matrix = NDArray[Any]
@@ -514,6 +514,7 @@ def numba_without_scipy() -> Any:
     from numba.np import linalg
 
     use_wide_registers(numba.config)
+    shape_errors.shorten()
 
     ensure = linalg.ensure_blas
     if importlib.util.find_spec("scipy"):

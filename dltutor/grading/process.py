@@ -1,0 +1,91 @@
+"""The grader's process: it hears Check and answers Verdict. What the learner wrote runs in the room, never here."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from dltutor import wire
+from dltutor.errors import DltutorError
+from dltutor.i18n import _, current
+from dltutor.service import Wire, serve
+
+if TYPE_CHECKING:
+    from dltutor.exercises import Exercise
+    from dltutor.grading.judge import Judge
+
+
+def main() -> None:
+    serve(work, lambda: _("the grader cannot go on: {kind}: {error}"))
+
+
+def work(inbox: SimpleQueue[wire.Command], sender: Wire) -> None:
+    sys.stdout = sys.stderr
+    Grader(inbox, sender.send).serve()
+
+
+class Grader:
+    def __init__(self, inbox: SimpleQueue[wire.Command], send: Callable[[wire.Event], None]) -> None:
+        self.inbox = inbox
+        self.send = send
+        self._judge: Judge | None = None
+
+    def serve(self) -> None:
+        """For ever: the process ends with its parent."""
+        while True:
+            for command in latest(self.inbox):
+                try:
+                    self.obey(command)
+                except DltutorError as error:
+                    self.send(wire.Failed(error.message, error.hint))
+
+    def obey(self, command: wire.Command) -> None:
+        match command:
+            case wire.Prepare():
+                began = time.monotonic()
+                tier = self.judge().room.tier
+                self.send(wire.Ready(tier, round(time.monotonic() - began, 3)))
+            case wire.Check():
+                self.check(command)
+
+    def check(self, command: wire.Check) -> None:
+        self.send(wire.Checking(command.number, _("reading the exercise")))
+        exercise = load(command.exercise)
+        judge = self.judge()
+        say = partial(self.say, command.number)
+        self.send(judge.check(exercise, command.source, command.number, say))
+
+    def say(self, number: int, stage: str) -> None:
+        self.send(wire.Checking(number, stage))
+
+    def judge(self) -> Judge:
+        """With an open room: it takes a moment, once."""
+        if self._judge is None:
+            from dltutor.grading.judge import Judge
+            from dltutor.grading.room import open_room
+
+            self._judge = Judge(open_room())
+        return self._judge
+
+
+def latest(inbox: SimpleQueue[wire.Command]) -> list[wire.Command]:
+    """The commands that wait, one at least; of several checks only the last, which is of a newer file."""
+    commands = [inbox.get()]
+    while not inbox.empty():
+        commands.append(inbox.get())
+    checks = [command for command in commands if isinstance(command, wire.Check)]
+    return [command for command in commands if not isinstance(command, wire.Check) or command is checks[-1]]
+
+
+def load(key: str) -> Exercise:
+    """The exercise "<lesson>/<name>"."""
+    from dltutor import exercises
+    from dltutor.course import catalogue
+
+    lesson, _slash, name = key.partition("/")
+    entry = catalogue(current()).find(lesson)
+    return exercises.load(entry.heading or entry.load(), name)

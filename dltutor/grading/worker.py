@@ -1,0 +1,275 @@
+"""What runs inside the room, in one process with the learner's code. Nobody outside believes a word of it.
+
+`work` takes a parcel and gives one back. Into the room go the learner's source and calls: the name of a function, and
+its arguments, arrays between guard cells that the judge has filled. Out come the same arrays after each call, and for
+what went wrong the kind, the message and the learner's line. No answer is here to be found.
+
+Importing this module takes what can be done once for all checks: NumPy, Numba, and its first compilation.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts its threads when it is imported
+os.environ.setdefault("NUMBA_OPT", "0")  # a check waits for the compiler, not for what it compiles
+
+import ast
+import io
+import math
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.linalg  # noqa: F401 - what np.dot needs, once Numba compiles it
+
+from dltutor.grading.parcel import unwrap, wrap
+from dltutor.kernels import shape_errors
+
+GUARD = 64  # cells on each side of an array; see dltutor/proof/checks.py
+NUMBERS = {"float32": np.float32, "float64": float, "int64": int}
+Header = dict[str, Any]
+Buffers = list[np.ndarray]
+
+
+def work(request: bytes) -> bytes:
+    """Do what the parcel asks."""
+    order, buffers = unwrap(request)
+    warnings.simplefilter("ignore")
+    try:
+        learner = Learner(order["source"], order["file"], order["cuda"])
+    except BaseException as error:  # the learner's file may raise anything, SystemExit too
+        return wrap({"fault": fault("load", error, order["file"])}, [])
+    reply: Header = {"fault": None, "functions": learner.describe(), "calls": []}
+    if order["cuda"]:
+        return wrap(reply | {"ptx": learner.ptx(order["signatures"])}, [])
+    arrays: Buffers = []
+    for call in order["calls"]:
+        told, made = learner.call(call, buffers)
+        reply["calls"].append(told)
+        arrays += made
+    sys.stdout.flush()
+    return wrap(reply, arrays)
+
+
+class Learner:
+    """The learner's file, executed: its functions as they stand there, and compiled."""
+
+    def __init__(self, source: str, file: str, cuda: bool) -> None:
+        self.source, self.file = source, file
+        space: dict[str, Any] = {"__name__": "exercise", "__file__": file}
+        exec(compile(source, file, "exec", dont_inherit=True), space)
+        self.plain = {name: plain(value) for name, value in space.items() if self._is_own(value)}
+        self.space = space | self.plain  # without the learner's own decorators
+        self.compiled_space = dict(self.space)
+        self.compiled = {name: self._compiled(name, cuda) for name in self.plain}
+        self.refused: dict[Any, Header] = {}  # what cannot be compiled, and why: it is not tried again
+
+    def _is_own(self, value: Any) -> bool:
+        code = getattr(plain(value), "__code__", None)
+        return code is not None and code.co_filename == self.file
+
+    def _compiled(self, name: str, cuda: bool) -> Any:
+        """The function as Numba has it; what it calls is compiled, too."""
+        function = rebound(self.plain[name], self.compiled_space)
+        if cuda:
+            from dltutor.kernels.compile import numba_cuda
+
+            found = numba_cuda().jit(function, device=True, lineinfo=True)
+        else:
+            found = numba.njit(function, error_model="numpy", boundscheck=True)
+        self.compiled_space[name] = found
+        return found
+
+    def describe(self) -> Header:
+        """Of each function its line, its arguments, and those to whose names it gives something new."""
+        nodes = [node for node in ast.walk(ast.parse(self.source)) if isinstance(node, ast.FunctionDef)]
+        return {node.name: described(node) for node in nodes if node.name in self.plain}
+
+    # ------------------------------------------------------------ for the processor: compiled, or as Python
+
+    def call(self, call: Header, buffers: Buffers) -> tuple[Header, Buffers]:
+        """Call a function as often as asked for: what it told, and all its arrays after each time."""
+        name = call["function"]
+        if name not in self.compiled:
+            return {"fault": {"stage": "load", "kind": "Missing", "message": name, "line": None}}, []
+        copies, arguments = given(call["arguments"], buffers)
+        function, problem = (
+            self._ready(name, arguments) if call["compiled"] else (rebound(self.plain[name], self.space), None)
+        )
+        if problem:
+            return {"fault": problem | {"python": self._in_python(name, call, buffers)}}, []
+        made: Buffers = []
+        returned = None
+        try:
+            for time in range(call["times"]):
+                with printing(call["aloud"] and time == 0), np.errstate(all="ignore"):
+                    returned = function(*arguments)
+                made += [copy.copy() for copy in copies]
+        except BaseException as error:
+            return {"fault": self._named(name, call, buffers, error)}, []
+        return {"fault": None, "returned": "" if returned is None else type(returned).__name__}, made
+
+    def _ready(self, name: str, arguments: list[Any]) -> tuple[Any, Header | None]:
+        """The function, compiled for these types of arguments; or why it cannot be."""
+        kinds = tuple(map(numba.typeof, arguments))
+        compiled = self.compiled[name]
+        if (name, kinds) not in self.refused:
+            try:
+                compiled.compile(kinds)
+                return compiled, None
+            except BaseException as error:
+                self.refused[name, kinds] = fault("compile", error, self.file)
+        return None, self.refused[name, kinds]
+
+    def _named(self, name: str, call: Header, buffers: Buffers, error: BaseException) -> Header:
+        """Compiled code does not know its lines; Python does."""
+        return self._in_python(name, call, buffers) or fault("run", error, self.file)
+
+    def _in_python(self, name: str, call: Header, buffers: Buffers) -> Header | None:
+        """What Python says to the same call: it often says more, and always where."""
+        _copies, arguments = given(call["arguments"], buffers)
+        try:
+            with printing(False), np.errstate(all="ignore"):
+                rebound(self.plain[name], self.space)(*arguments)
+        except BaseException as error:
+            return fault("run", error, self.file)
+        return None
+
+    # ------------------------------------------------------------ for a graphics card
+
+    def ptx(self, signatures: Header) -> Header:
+        """Each of these functions compiled for a card, or why it cannot be."""
+        return {name: self._ptx(name, signature) for name, signature in signatures.items()}
+
+    def _ptx(self, name: str, signature: str) -> Header:
+        from dltutor.emulate.front import compile_function
+
+        if name not in self.plain:
+            return {"fault": {"stage": "load", "kind": "Missing", "message": name, "line": None}}
+        try:
+            kernel = compile_function(rebound(self.plain[name], self.compiled_space), signature)
+            return {"fault": None, "text": kernel.ptx()}
+        except BaseException as error:
+            return {"fault": fault("compile", error, self.file)}
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def plain(value: Any) -> Any:
+    """The learner's own function, where they have compiled it themselves."""
+    value = getattr(value, "py_func", value)
+    return value if isinstance(value, FunctionType) else None
+
+
+def rebound(function: Any, space: dict[str, Any]) -> Any:
+    """The same function with other globals."""
+    return FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
+
+
+def given(arguments: list[Header], buffers: Buffers) -> tuple[Buffers, list[Any]]:
+    """Copies of the buffers that a call needs, and its arguments: arrays inside of them, and numbers."""
+    copies: Buffers = []
+    values: list[Any] = []
+    for argument in arguments:
+        if "number" in argument:
+            values.append(NUMBERS[argument["dtype"]](argument["number"]))
+            continue
+        buffer = buffers[argument["array"]].copy()
+        copies.append(buffer)
+        values.append(buffer[GUARD : buffer.size - GUARD].reshape(argument["shape"]))
+    return copies, values
+
+
+def described(node: ast.FunctionDef) -> Header:
+    names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+    lines: dict[str, int] = {}
+    for name, line in sorted(bound(node), key=lambda found: found[1]):
+        if name in names:
+            lines.setdefault(name, line)
+    returns = [found.lineno for found in ast.walk(node) if isinstance(found, ast.Return) and found.value is not None]
+    return {"line": node.lineno, "arguments": names, "rebound": lines, "returns": min(returns, default=None)}
+
+
+def bound(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
+    """Names that the function binds: y = ..., where y[...] = ... may have been meant."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+
+
+def fault(stage: str, error: BaseException, file: str) -> Header:
+    """What went wrong, and in which of the learner's lines."""
+    return {
+        "stage": stage,
+        "kind": type(error).__name__,
+        "message": str(getattr(error, "msg", "") or error)[:4000],
+        "line": line_of(error, file),
+    }
+
+
+def line_of(error: BaseException, file: str) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    lines = [line for line in lines_of(error) if line[0] == file]
+    if lines:
+        return lines[-1][1]
+    location = getattr(error, "loc", None)
+    if location is not None and location.filename == file:
+        return int(location.line)
+    named = re.findall(rf'"{re.escape(file)}", line (\d+)|{re.escape(file)} \((\d+)\)', str(error))
+    return int(named[-1][0] or named[-1][1]) if named else None
+
+
+def lines_of(error: BaseException) -> Iterator[tuple[str, int]]:
+    trace = error.__traceback__
+    while trace:
+        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+
+
+class Quiet(io.TextIOBase):
+    """What is printed is lost."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+@contextmanager
+def printing(aloud: bool) -> Iterator[None]:
+    """What the learner prints is heard in one call, not in all of them."""
+    stdout = sys.stdout
+    if not aloud:
+        sys.stdout = Quiet()
+    try:
+        yield
+    finally:
+        sys.stdout = stdout
+
+
+# ---------------------------------------------------------------- once
+
+
+def first(x: Any, y: Any, total: Any) -> None:
+    """Has a bit of what learners write: Numba is slow to compile it for the first time only."""
+    N, M = x.shape
+    for n in range(N):
+        for m in range(M):
+            y[n, m] += max(x[n, m] * total[0], 0.0)
+        total[0] -= math.exp(-x[n].sum()) / N
+    y[:] = np.dot(x, x.T)[:, :M] + x
+
+
+def prepare() -> None:
+    shape_errors.shorten()
+    numba.njit(first, error_model="numpy", boundscheck=True).compile("(f8[:, ::1], f8[:, ::1], f8[::1])")
+
+
+prepare()

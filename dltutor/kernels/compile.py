@@ -514,13 +514,13 @@ def numba_without_scipy() -> Any:
     from numba.np import linalg
 
     use_wide_registers(numba.config)
-    shape_errors.shorten()
 
     ensure = linalg.ensure_blas
     if importlib.util.find_spec("scipy"):
         linalg.ensure_blas = lambda: None
     arraymath = importlib.import_module("numba.np.arraymath")
     linalg.ensure_blas = arraymath.ensure_blas = ensure  # type: ignore[attr-defined]
+    shape_errors.shorten()
     return numba
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from dltutor import exercises
+from dltutor.blocks import Section
 from dltutor.data import load as load_data
 from dltutor.engine.engine import load_lab
 from dltutor.engine.pack import pack
@@ -70,23 +72,44 @@ def rounded(value: float, places: int) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_every_formula_can_be_drawn_in_sixty_columns(path: Path) -> None:
+    """Of the lesson, its questions and its tasks; what stands in a sentence, in one row."""
     from texicode.pipeline import init_arts, render_tex_rows
 
     init_arts({"fonts": "normal"})
     language = path.name.split(".")[1] if path.name.count(".") == 2 else "en"
+    lesson = load(path.parent, language, strict=True)
+    tasks = [exercises.load(lesson, name, strict=True) for name in exercises.names(lesson)]
     inline: list[str] = []
-    for section in load(path.parent, language, strict=True).sections:
-        for block in section.blocks:
-            if isinstance(block, Formula):
-                rows = render_tex_rows(block.tex, False)
-                assert max(map(len, rows)) <= 60, block.tex
-                assert not any("?" in row for row in rows), block.tex
-            elif isinstance(block, Text):
-                inline_math(block.markdown, lambda tex: inline.append(tex) or "")
+    for block in [block for part in (*lesson.sections, *tasks) for block in blocks(part)]:
+        if isinstance(block, Formula):
+            rows = render_tex_rows(block.tex, False)
+            assert max(map(len, rows)) <= 60, block.tex
+            assert not any("?" in row for row in rows), block.tex
+        else:
+            for text in texts(block):
+                inline_math(text, lambda tex: inline.append(tex) or "")
     for tex in inline:
         rows = render_tex_rows(tex, False)
         assert len(rows) == 1, tex
         assert "?" not in rows[0], tex
+
+
+def blocks(part: Section | exercises.Exercise) -> list[Any]:
+    """What a learner reads of a section or a task, hints and explanations too."""
+    if isinstance(part, Section):
+        return list(part.blocks)
+    return [*part.text, part.hints, part.wrong, part.hunt]
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in a question, a task's part, or a paragraph."""
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in texts(part)]
+    if isinstance(value, Text):
+        return [value.markdown]
+    if is_dataclass(value):
+        return [text for field in fields(value) if field.name != "source" for text in texts(getattr(value, field.name))]
+    return [value] if isinstance(value, str) else []
 
 
 @pytest.mark.parametrize(("id", "lab"), EXPERIMENTS, ids=[lab.id for _id, lab in EXPERIMENTS])

@@ -25,14 +25,19 @@ PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 Work = Callable[[SimpleQueue[Command], "Wire"], None]
 
 
-def serve(work: Work, cannot_go_on: Callable[[], str]) -> None:
-    """Let `work` obey commands until stdin ends; a fault that it does not handle is the process's last message."""
+def serve(work: Work, cannot_go_on: Callable[[], str], first: Callable[[Wire], None] | None = None) -> None:
+    """Let `work` obey commands until stdin ends; a fault that it does not handle is the process's last message.
+
+    `first` is done before there are threads.
+    """
     wire = claim_stdout()
     die_with_parent()
     i18n.use(i18n.preferred())
     inbox: SimpleQueue[Command] = SimpleQueue()
-    threading.Thread(target=listen, args=(sys.stdin.buffer, inbox, wire), daemon=True).start()
     try:
+        if first:
+            first(wire)
+        threading.Thread(target=listen, args=(sys.stdin.buffer, inbox, wire), daemon=True).start()
         work(inbox, wire)
     except BrokenPipeError:
         pass  # nobody listens any more

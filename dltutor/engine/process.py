@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+import tempfile
+from pathlib import Path
 from queue import SimpleQueue
 
 from dltutor import compiled
+from dltutor.course import built_in, catalogue
 from dltutor.i18n import _
+from dltutor.progress import home
 from dltutor.service import Wire, serve
 from dltutor.wire import Command, Printed
 
 
 def main() -> None:
-    serve(work, lambda: _("the engine cannot go on: {kind}: {error}"))
+    locked = "--locked" in sys.argv[1:]
+    serve(work, lambda: _("the engine cannot go on: {kind}: {error}"), lock if locked else find_folder)
+
+
+def find_folder(wire: Wire) -> None:
+    """Where compiled kernels are kept."""
+    compiled.prepare_folder(lambda notice: wire.send(Printed(notice)))
+
+
+def lock(wire: Wire) -> None:
+    """Before anything of the learner's is there. Lessons, data and compiled kernels can be read, all else is gone."""
+    from dltutor.grading.room import lock_this_process
+
+    find_folder(wire)
+    lessons = [entry.folder for entry in catalogue().entries]
+    os.environ["DLTUTOR_LESSONS"] = os.pathsep.join(map(str, lessons))  # their folders cannot be looked through
+    images = os.environ.get("DLTUTOR_FASHION_MNIST") or home() / "fashion-mnist"
+    lock_this_process([Path(os.environ["NUMBA_CACHE_DIR"]), Path(images), built_in(), *lessons])
+    tempfile.tempdir = None  # what was found before is out of reach
 
 
 def work(inbox: SimpleQueue[Command], wire: Wire) -> None:
     sys.stdout = Prints(wire)
-    compiled.prepare_folder(lambda notice: wire.send(Printed(notice)))
     from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
 
     Engine(inbox, wire.send).serve()

@@ -10,6 +10,7 @@ in one thread only.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from types import TracebackType
@@ -33,7 +34,8 @@ class Ahead:
             return
         command = [sys.executable, "-m", "dltutor.kernels.ahead", self._device, *reversed(self._missing)]
         quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+        with contextlib.suppress(OSError):  # a process that is locked up starts no other one
+            self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
 
     def __exit__(self, _kind: type | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         if self._process:

@@ -24,10 +24,10 @@ LONGEST = 60.0  # seconds after which a silent engine is ended, and its test wit
 class Driver:
     """Sends commands and waits for events. `events` keeps all that came."""
 
-    def __init__(self, limit: int = 0, **environment: str) -> None:
+    def __init__(self, *flags: str, limit: int = 0, **environment: str) -> None:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dltutor.engine"],
+            [sys.executable, "-m", "dltutor.engine", *flags],
             stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,
             env=os.environ | {"DLTUTOR_LESSONS": str(LABS), "DLTUTOR_LANG": "en"} | environment,
             preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None,
@@ -87,8 +87,8 @@ class Driver:
 
 
 @contextmanager
-def driven(**environment: str) -> Iterator[Driver]:
-    driver = Driver(**environment)
+def driven(*flags: str, **environment: str) -> Iterator[Driver]:
+    driver = Driver(*flags, **environment)
     try:
         yield driver
     finally:
@@ -134,7 +134,7 @@ def engine_with(home: Path) -> Iterator[Callable[..., Driver]]:
     made: list[Driver] = []
 
     def make(limit: int = 0, **environment: str) -> Driver:
-        made.append(Driver(limit, DLTUTOR_HOME=str(home), **environment))
+        made.append(Driver(limit=limit, DLTUTOR_HOME=str(home), **environment))
         return made[-1]
 
     yield make

@@ -218,3 +218,47 @@ def test_what_cannot_be_compiled_is_told_and_nothing_trains(engine_of, wrong, sa
     assert said in failure.message and failure.hint
     assert not line or f"line {line} " in failure.message
     assert "no lab is open" in engine.until(Failed).message
+
+
+# ---------------------------------------------------------------- locked up
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """An engine behind walls; the kernels of `layered` were compiled before, outside."""
+    home = tmp_path_factory.mktemp("locked")
+    (home / "secret").write_text("secret", encoding="utf-8")
+    with driven(DLTUTOR_HOME=str(home)) as engine:
+        engine.open("layered")
+    with driven("--locked", DLTUTOR_HOME=str(home)) as engine:
+        yield engine
+
+
+def opened(engine: Any, source: str) -> Any:
+    """What comes of opening the lab with this."""
+    engine.events.clear()
+    engine.send(Open("layered", "cpu", own(source)))
+    while not engine.of(Ready) and not engine.of(Failed):
+        engine.next()
+    return engine.events[-1]
+
+
+def test_a_locked_engine_trains(locked):
+    assert isinstance(opened(locked, SOURCE), Ready)
+    theirs, ours = curves(locked)
+    assert theirs == pytest.approx(ours, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os; open(os.environ['DLTUTOR_HOME'] + '/secret').read()",
+        "import os; open(os.environ['NUMBA_CACHE_DIR'] + '/new', 'w')",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import subprocess; subprocess.run(['true'])",
+    ],
+    ids=["reads", "writes", "connects", "starts"],
+)
+def test_a_locked_engine_lets_nothing_out(locked, line):
+    failed = opened(locked, line + SOURCE)
+    assert isinstance(failed, Failed) and "line 1 " in failed.message

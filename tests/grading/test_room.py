@@ -155,12 +155,12 @@ class Outside:
     @property
     def about(self) -> dict[str, Any]:
         tcp, udp, *_ = (end.getsockname() for end in self.sockets)
-        answers = [str(PACKAGE / "kernels"), str(PACKAGE / "proof"), str(LESSONS)]
+        answers = [PACKAGE / "kernels" / "dense.py", PACKAGE / "proof" / "checks.py", *LESSONS.glob("*/lesson.md")]
         return {
             "secret": str(self.secret), "decoy": self.decoy.pid, "tcp": tcp[1], "udp": udp[1],
             "unix": str(self.folder / "unix"), "abstract": self.folder.name,
-            "files": [str(self.secret), "/etc/shadow", "/etc/passwd", "/proc/1/environ", __file__],
-            "folders": [str(self.folder), *answers, "/home", "/proc/self/fd"],
+            "files": [*map(str, [self.secret, *answers]), "/etc/shadow", "/etc/passwd", "/proc/1/environ", __file__],
+            "folders": [str(self.folder), "/home", "/proc/self/fd"],
             "writable": [str(self.folder), "/tmp", "/dev/shm", "/var/tmp", str(PACKAGE), sys.prefix, "/"],
             "numbers": {name: linux.number(name) for name in linux.NUMBERS},
         }  # fmt: skip
@@ -408,6 +408,17 @@ numba.njit(add)(x, y)
 reply = bytes(y) + bytes(np.dot(x, x))
 """
     assert there.run(code, Limits()).reply == b"\0\0\x40\x40" * 4
+
+
+@some_users
+def test_the_judges_worker_finds_all_it_needs(there):
+    code = """
+from dltutor.emulate.front import compile_function
+from dltutor.grading import worker
+from dltutor.kernels.compile import numba_cuda
+reply = worker.__name__.encode()
+"""
+    assert there.run(code.encode(), Limits()).reply == b"dltutor.grading.worker"
 
 
 # ---------------------------------------------------------------- the room itself

@@ -28,13 +28,18 @@ def version() -> int:
         return 0
 
 
-def restrict(readable: Iterable[Path]) -> None:
-    """From here on this process and its children read these paths and what lies below them, and write nothing."""
+def restrict(readable: Iterable[Path], listed: Iterable[Path] = ()) -> None:
+    """From here on this process and its children read these paths and what lies below them, and write nothing.
+
+    Of the folders that are `listed`, they learn what is in them.
+    """
     if not version():
         raise OSError("this kernel has no Landlock")
     rules = _ruleset()
     for path in readable:
-        _allow(rules, path)
+        _allow(rules, path, READ_FILE | READ_DIR)
+    for path in listed:
+        _allow(rules, path, READ_DIR)
     linux.no_new_privileges()
     linux.system_call("landlock_restrict_self", rules, 0)
     os.close(rules)
@@ -50,13 +55,12 @@ def _ruleset() -> int:
     return linux.system_call("landlock_create_ruleset", handled, size, 0)
 
 
-def _allow(rules: int, path: Path) -> None:
-    """Read `path`; a path that is not there needs no rule."""
+def _allow(rules: int, path: Path, rights: int) -> None:
+    """A path that is not there needs no rule."""
     try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    rights = READ_FILE | READ_DIR if path.is_dir() else READ_FILE
-    rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, opened), 12)
+    rule = ctypes.create_string_buffer(struct.pack("=Qi", rights if path.is_dir() else READ_FILE, opened), 12)
     linux.system_call("landlock_add_rule", rules, PATH_BENEATH, rule, 0)
     os.close(opened)

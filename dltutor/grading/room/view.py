@@ -12,7 +12,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2]  # dltutor
 SYSTEM = ("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/proc/cpuinfo")
 LIBRARIES = ("numpy", "numba", "llvmlite")
-FOR_GRADING = ("__init__.py", "errors.py", "i18n.py", "locale", "grading")
+COMPILER = ("__init__", "compile", "kept", "machine", "machine_code", "shape_errors")
+FOR_GRADING = (
+    "__init__.py", "errors.py", "i18n.py", "locale", "grading", "emulate",
+    *(f"kernels/{name}.py" for name in COMPILER),
+)  # fmt: skip
+"""What of this package is needed to compile and call a kernel: no kernels, no proofs, no lessons."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class View:
         for path in self.readable:
             yield from _around(path, self.hidden)
         yield from self.shown
+
+    def folders(self) -> set[Path]:
+        """Where Python looks for what is shown."""
+        return {path.parent for path in self.shown}
 
 
 def for_grading(worker: str) -> View:

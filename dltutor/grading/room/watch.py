@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from dltutor.grading.room import inside
 from dltutor.grading.room.limits import Limits
 
-START_SECONDS = 20.0  # until the learner's code begins: a new Python has to load Numba
+START_SECONDS = 60.0  # until the learner's code begins: a new Python has to load Numba
 STEP = 0.002  # seconds between looks at a process that has closed everything and not ended
 CHUNK = 1 << 16
 UNKNOWN = -1.0  # time of the processor

@@ -1,7 +1,8 @@
 """A Python that has loaded all that a run needs, and forks a child for each one: no run waits for Numba to load.
 
-It is started with an empty environment and never runs a line of the learner's itself. Over its pipes go messages: their
-length, then their bytes. A message to it is a line of JSON and a request; a message from it is an `Ended`.
+It is started with an empty environment and never runs a line of the learner's itself; where there are walls that can be
+forked with, it stands behind them. Over its pipes go messages: their length, then their bytes. A message to it is a
+line of JSON and a request; a message from it is an `Ended`.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def main(tier: str, worker: str) -> NoReturn:
     """Serve until nobody listens any more."""
     requests, replies = _claim_pipes()
     try:
-        work = loaded(worker)
         place = _Place(tier, worker)
+        work = loaded(worker)
     except BaseException as error:  # the process edge: whoever started this is told why it isn't there
         write(replies, f"{type(error).__name__}: {error}".encode())
         os._exit(1)
@@ -86,7 +87,7 @@ class _Place:
         reply = inside.take_places(output, reply)
         inside.limit(limits, alone=self.inside is not None)
         if self.tier == "landlock":
-            landlock.restrict(self.pieces)
+            landlock.restrict(self.pieces, self.view.folders())
         if self.tier != "limits":
             linux.drop_capabilities()
             seccomp.restrict(read_only=self.tier == "landlock")

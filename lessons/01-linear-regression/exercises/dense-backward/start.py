@@ -1,4 +1,6 @@
-"""The backward pass of the dense layer  y[n,m] = sum_d x[n,d] w[d,m] + b[m]
+"""The backward pass of the dense layer.
+
+    y[n,m] = sum_d x[n,d] w[d,m] + b[m]
 
     dw[d,m] += sum_n x[n,d] dy[n,m]
     db[m]   += sum_n dy[n,m]

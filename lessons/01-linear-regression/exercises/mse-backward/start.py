@@ -1,4 +1,4 @@
-"""The gradient of the mean squared error: how the loss changes with each output.
+"""The gradient of the mean squared error by each output.
 
     dy[i] += (2 / N) (y[i] - t[i])
 

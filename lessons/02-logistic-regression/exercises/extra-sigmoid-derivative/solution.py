@@ -1,4 +1,4 @@
-"""The gradient of the binary cross-entropy at the score."""
+"""The gradient of the cross-entropy at the score."""
 
 import numpy as np
 

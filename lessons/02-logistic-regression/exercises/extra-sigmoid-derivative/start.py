@@ -1,4 +1,4 @@
-"""The gradient of the binary cross-entropy at the score, with one fault."""
+"""The gradient of the cross-entropy at the score, with one fault."""
 
 import numpy as np
 

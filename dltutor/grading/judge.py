@@ -19,7 +19,7 @@ from dltutor.exercises import Exercise
 from dltutor.grading import causes, translate
 from dltutor.grading.causes import Cause, Evidence, near
 from dltutor.grading.parcel import unwrap, wrap
-from dltutor.grading.trials import Subject, Trial, guarded, is_poison, subject, trials
+from dltutor.grading.trials import Subject, Trial, guarded, inside, is_poison, subject, trials
 from dltutor.i18n import _
 from dltutor.proof.checks import GUARD, SENTINEL, Arrays, Case
 from dltutor.wire import Element, Finding, Verdict
@@ -44,9 +44,7 @@ class Result:
 
     def made(self, name: str, time: int = 1) -> np.ndarray:
         """An array after so many calls."""
-        buffer = self.buffers[time - 1][name]
-        like = np.asarray(dict(self.trial.arguments)[name])
-        return buffer[GUARD : buffer.size - GUARD].reshape(like.shape)
+        return np.asarray(inside(self.buffers[time - 1][name], dict(self.trial.arguments)[name]))
 
     @cached_property
     def beside(self) -> list[str]:
@@ -112,16 +110,21 @@ class Review:
         self.subjects = [subject(reference) for reference in exercise.kernels]
         self.trials = [trial for one in self.subjects for trial in trials(one, seed)]
         self.results: list[Result] = []
+        self.compiled: dict[str, tuple[dict[str, Any] | None, str]] = {}  # for a card: PTX, or why there is none
         self.functions: dict[str, Any] = {}
         self.fault: dict[str, Any] | None = None  # of the whole file
         self.ended = ""  # why there is no reply
         self.printed = ""
 
+    @property
+    def cuda(self) -> bool:
+        return any(one.cuda for one in self.subjects)
+
     # ------------------------------------------------------------ in the room
 
     def fill(self, room: Room, say: Say) -> None:
         say(_("compiling and running it"))
-        outcome = room.run(self.request())
+        outcome = room.run(self.request_for_card() if self.cuda else self.request())
         self.printed = outcome.printed
         if outcome.reply is None:
             self.ended = outcome.sentence
@@ -131,6 +134,8 @@ class Review:
             self.read(outcome.reply)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             self.ended = _("What came out of the room is not what was asked for: your code must only define functions.")
+            return
+        self.results += [result for one in self.subjects for result in self.emulated(one)]
 
     def request(self) -> bytes:
         calls: list[dict[str, Any]] = []
@@ -150,6 +155,10 @@ class Review:
         header = {"source": self.source, "file": self.file, "cuda": False, "calls": calls}
         return wrap(header, buffers)
 
+    def request_for_card(self) -> bytes:
+        signatures = {one.name: one.kernel.signature for one in self.subjects}
+        return wrap({"source": self.source, "file": self.file, "cuda": True, "signatures": signatures, "calls": []}, [])
+
     def read(self, reply: bytes) -> None:
         """Believe nothing: what does not have the right form is an error."""
         header, arrays = unwrap(reply)
@@ -157,12 +166,32 @@ class Review:
         if self.fault:
             return
         self.functions = {str(name): dict(value) for name, value in header["functions"].items()}
+        if self.cuda:
+            self.compiled = {one.name: valid_ptx(header["ptx"][one.name]) for one in self.subjects}
+            return
         if len(header["calls"]) != len(self.trials):
             raise ValueError("calls")
         rest = iter(arrays)
         self.results = [result_of(trial, told, rest) for trial, told in zip(self.trials, header["calls"], strict=True)]
         if next(rest, None) is not None:
             raise ValueError("arrays")
+
+    def emulated(self, one: Subject) -> Iterator[Result]:
+        """What was compiled for a card is run out here."""
+        fault, text = self.compiled.get(one.name, (None, ""))
+        trials = [trial for trial in self.trials if trial.subject is one and one.name in self.compiled]
+        if fault or not trials:
+            yield from (Result(trial, fault) for trial in trials)
+            return
+        from dltutor.grading.card import Card
+
+        try:
+            card = Card(one, text, self.file)
+            yield from (Result(trial, *card.run(trial)) for trial in trials)
+        except DltutorError as error:
+            yield Result(trials[0], card_fault(error.message, error.hint))
+        except Exception as error:  # it may be any text
+            yield Result(trials[0], card_fault(_("it cannot be run: {error}").format(error=error)))
 
     # ------------------------------------------------------------ what it comes to
 
@@ -217,7 +246,7 @@ class Review:
         """In float32, which the lab trains in; if only float64 fails, nothing is wrong."""
         for result in self.results:
             fault = result.fault
-            if fault and fault["stage"] != "run" and result.trial.compiled:
+            if fault and fault["stage"] in ("load", "compile") and result.trial.compiled:
                 return Problem("compiles", *translate.sentence(fault))
         return None
 
@@ -240,6 +269,8 @@ class Review:
         if fault is None:
             return None
         sentence, line = translate.sentence(fault)
+        if fault["stage"] == "card":
+            return Problem("runs", sentence, line, cause=fault["kind"], why=fault["hint"])
         numbers = self.wrong_numbers()
         if numbers and numbers.cause in ("transposed", "wrong_axis", "swapped"):
             return Problem("runs", sentence, line, cause=numbers.cause, why=numbers.why)
@@ -424,6 +455,15 @@ def valid_fault(told: Any) -> dict[str, Any] | None:
         "line": line if type(line) is int else None,
         "python": valid_fault(told.get("python")),
     }
+
+
+def valid_ptx(told: Any) -> tuple[dict[str, Any] | None, str]:
+    fault = valid_fault(told["fault"])
+    return fault, "" if fault else str(told["text"])
+
+
+def card_fault(message: str, hint: str = "") -> dict[str, Any]:
+    return {"stage": "card", "kind": "other", "message": message, "line": None, "hint": hint}
 
 
 def result_of(trial: Trial, told: Any, arrays: Iterator[np.ndarray]) -> Result:

@@ -147,6 +147,8 @@ KINDS = (
 
 def sentence(fault: dict[str, Any]) -> tuple[str, int | None]:
     """What went wrong, and the line in which it did, from what the room told."""
+    if fault["stage"] == "card":
+        return at_line(fault["line"], fault["message"]), fault["line"]
     python = fault.get("python")
     if fault["stage"] == "compile" and python:
         return sentence(python)

@@ -15,6 +15,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts its threads w
 os.environ.setdefault("NUMBA_OPT", "0")  # a check waits for the compiler, not for what it compiles
 
 import ast
+import builtins
+import ctypes.util
+import dis
 import io
 import math
 import re
@@ -42,6 +45,8 @@ def work(request: bytes) -> bytes:
     """Do what the parcel asks."""
     order, buffers = unwrap(request)
     warnings.simplefilter("ignore")
+    if order["cuda"]:
+        prepare_cuda()
     try:
         learner = Learner(order["source"], order["file"], order["cuda"])
     except BaseException as error:  # the learner's file may raise anything, SystemExit too
@@ -153,11 +158,25 @@ class Learner:
 
         if name not in self.plain:
             return {"fault": {"stage": "load", "kind": "Missing", "message": name, "line": None}}
+        if problem := self._unknown_name():
+            return {"fault": problem}
         try:
             kernel = compile_function(rebound(self.plain[name], self.compiled_space), signature)
             return {"fault": None, "text": kernel.ptx()}
         except BaseException as error:
             return {"fault": fault("compile", error, self.file)}
+
+
+    def _unknown_name(self) -> Header | None:
+        """Python cannot run what is for a card, and Numba does not say which name it is that nobody defines."""
+        for function in self.plain.values():
+            for step in dis.get_instructions(function):
+                name = step.argval
+                if step.opname == "LOAD_GLOBAL" and name not in self.space and not hasattr(builtins, name):
+                    line = step.positions.lineno if step.positions else None
+                    message = f"name '{name}' is not defined"
+                    return {"stage": "compile", "kind": "NameError", "message": message, "line": line}
+        return None
 
 
 # ---------------------------------------------------------------- the parts
@@ -222,9 +241,9 @@ def line_of(error: BaseException, file: str) -> int | None:
     if lines:
         return lines[-1][1]
     location = getattr(error, "loc", None)
-    if location is not None and location.filename == file:
+    if location is not None and os.path.basename(location.filename) == file:
         return int(location.line)
-    named = re.findall(rf'"{re.escape(file)}", line (\d+)|{re.escape(file)} \((\d+)\)', str(error))
+    named = re.findall(rf'{re.escape(file)}", line (\d+)|{re.escape(file)} \((\d+)\)', str(error))
     return int(named[-1][0] or named[-1][1]) if named else None
 
 
@@ -267,9 +286,16 @@ def first(x: Any, y: Any, total: Any) -> None:
     y[:] = np.dot(x, x.T)[:, :M] + x
 
 
+def prepare_cuda() -> None:
+    """For a card, compile as well as it can be."""
+    ctypes.util.find_library = lambda name: None  # Numba's CUDA target would start a program, and can do without
+    os.environ.pop("NUMBA_OPT", None)
+    numba.config.reload_config()
+
+
 def prepare() -> None:
     shape_errors.shorten()
-    numba.njit(first, error_model="numpy", boundscheck=True).compile("(f8[:, ::1], f8[:, ::1], f8[::1])")
+    numba.njit(first, error_model="numpy", boundscheck=True).compile("(f4[:, ::1], f4[:, ::1], f4[::1])")
 
 
 prepare()

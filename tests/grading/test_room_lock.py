@@ -96,7 +96,7 @@ for folder in (os.environ["DLTUTOR_HOME"], *sys.argv[2:], str(Path(lock_this_pro
         f"{name} chmod": lambda folder=folder: os.chmod(folder, 0o777),
     }
 attempts["progress read"] = lambda: open(os.environ["DLTUTOR_HOME"] + "/file").read()
-attempts["elsewhere"] = lambda: open("/var/tmp/dltutor-was-here", "w")
+attempts["elsewhere"] = lambda: open(os.environ["DLTUTOR_HOME"] + "-elsewhere", "w")
 say([name for name in attempts if works(attempts[name])])
 """
     process = locked(code, kernels, lesson)

@@ -52,12 +52,14 @@ def open_room(tier: str | None = None, worker: str = WORKER) -> Room:
 
     Raises DltutorError where there is none.
     """
-    for name in [tier] if tier else TIERS:
+    tried = [tier] if tier else TIERS
+    for name in tried:
         if tier or name not in _failed:
             room, _failed[name] = _tested(name, worker)
-            if room and not _failed.pop(name):
+            if room:
+                del _failed[name]
                 return room
-    reasons = "; ".join(f"{name}: {', '.join(why)}" for name, why in _failed.items())
+    reasons = "; ".join(f"{name}: {', '.join(_failed[name])}" for name in tried)
     raise DltutorError(
         _("the learner's code cannot be run safely here ({reasons})").format(reasons=reasons),
         _("`dltutor doctor` may name the cause."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OPEN = ("limits",)
 """Tiers that don't say that network, files and processes outside can't be reached."""
-ALWAYS = ("the limit of memory", "the limit of open files") if sys.platform == "linux" else ()
+ALWAYS = ("the limit of time", "the limit of open files", *["the limit of memory"] * (sys.platform == "linux"))
 """What even those say; macOS limits no memory."""
 QUICK = Limits(cpu=1, wall=0.2, memory=256 * MIB)
 PROBE = Limits(wall=10, memory=512 * MIB)
@@ -26,16 +26,16 @@ PROBE = Limits(wall=10, memory=512 * MIB)
 
 def problems(room: Room) -> list[str]:
     """What does not hold."""
-    found = [] if _ends_sleepers(room) else ["a sleeper is not ended"]
     with tempfile.TemporaryDirectory() as folder, socket(AF_INET) as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
         secret = Path(folder, "secret")
         secret.write_text("secret", encoding="utf-8")
-        told = _ask(room, about(secret, server.getsockname()[1], PROBE))
-    if told is None:
-        return [*found, "there is no answer from inside"]
-    return found + [name for name, held in told.items() if not held and (room.tier not in OPEN or name in ALWAYS)]
+        outcome = room.probe(about(secret, server.getsockname()[1], PROBE), PROBE)
+    if not outcome.reply:
+        return [outcome.printed.strip() or outcome.sentence]
+    told = json.loads(outcome.reply) | {"the limit of time": _ends_sleepers(room)}
+    return [name for name, held in told.items() if not held and (room.tier not in OPEN or name in ALWAYS)]
 
 
 def _ends_sleepers(room: Room) -> bool:
@@ -46,11 +46,6 @@ def about(secret: Path, port: int, limits: Limits) -> bytes:
     """What `probe` has to know."""
     order = {"secret": str(secret), "port": port, "parent": os.getpid(), "memory": limits.memory, "files": limits.files}
     return json.dumps(order).encode()
-
-
-def _ask(room: Room, about: bytes) -> dict[str, bool] | None:
-    outcome = room.probe(about, PROBE)
-    return json.loads(outcome.reply) if outcome.reply else None
 
 
 # ---------------------------------------------------------------- inside

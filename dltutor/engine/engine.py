@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -142,8 +143,10 @@ class Engine:
     def compile_own(self, own: wire.Own) -> Own:
         """From here on there is code of the learner's in this process."""
 
+        said = count()
+
         def say(name: str) -> None:
-            self.send(wire.Compiling(len(own.kernels) - 1, len(own.kernels), _("your {name}").format(name=name)))
+            self.send(wire.Compiling(next(said), len(own.kernels), _("your {name}").format(name=name)))
 
         return compile_own(own.source, [device.for_this_device(place) for place in own.kernels], not own.passed, say)
 

@@ -128,6 +128,10 @@ class Kernel(Written):
     def signature(self) -> str:
         return signature(self.py_func)
 
+    def taken(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What is bound where these are given."""
+        return arguments
+
     @cached_property
     def address(self) -> int:
         """Where the machine code for the declared types stands: just compiled, or read from a file."""

@@ -40,6 +40,7 @@ class Launch:
 
     def __init__(self, kernel: Kernel, arguments: tuple[Any, ...]) -> None:
         self.kernel = kernel
+        arguments = kernel.taken(arguments)
         self.pieces: list[Launch] = []  # that take its place, where several threads share the work
         self.arguments = arguments  # the words point into them: they must not go away
         self.function, self.form = kernel.address, form(kernel)

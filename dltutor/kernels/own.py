@@ -94,8 +94,13 @@ class OwnKernel(Kernel):
 
     def __init__(self, ours: Kernel, space: Space, guarded: bool) -> None:
         super().__init__(ours.py_func)  # whose arguments and types it has
-        self.space = space | {"_room": room}
+        self.space = space
         self.guarded = guarded
+
+    def taken(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A gradient that nobody asks for, dx without rows, gets room: the learner need not think of it."""
+        given = dict(zip(argument_names(self.py_func), arguments, strict=True))
+        return tuple(room(given.get(name[1:]), value) if name[0] == "d" else value for name, value in given.items())
 
     @cached_property
     def address(self) -> int:
@@ -121,7 +126,7 @@ class OwnKernel(Kernel):
 
     def _compiled_space(self) -> Space:
         """The learner's names, the functions among them compiled; so they may call each other."""
-        space = self.space | {"_room": self._jit(room)}
+        space = dict(self.space)
         space |= {name: self._jit(rebound(plain(value), space)) for name, value in space.items() if plain(value)}
         return space
 
@@ -169,23 +174,18 @@ def rebound(function: Any, space: Space) -> FunctionType:
 
 
 def call_of(kernel: Kernel, space: Space) -> FunctionType:
-    """A function of exactly our arguments that calls the learner's in `space`, whatever that returns.
-
-    A gradient that nobody asks for, dx without rows, gets room: the learner need not think of it.
-    """
-    names, kinds = argument_names(kernel.py_func), kernel.py_func.__annotations__
+    """A function of exactly our arguments that calls the learner's in `space`, whatever that returns."""
+    names = argument_names(kernel.py_func)
     require_arguments(kernel.__name__, plain(space[kernel.__name__]), len(names))
-    given = [f"_room({n}, {n[1:]})" if n[0] == "d" and kinds.get(n[1:]) == kinds[n] else n for n in names]
     here: Space = {}
-    exec(f"def _call({', '.join(names)}):\n    {kernel.__name__}({', '.join(given)})", space, here)
+    exec(f"def _call({', '.join(names)}):\n    {kernel.__name__}({', '.join(names)})", space, here)
     return here["_call"]  # type: ignore[no-any-return]
 
 
-def room(gradient: Any, values: Any) -> Any:
+def room(values: Any, gradient: Any) -> Any:
     """A gradient of as many numbers as there are values; where it is left out, one that nobody will look at."""
-    if gradient.size == values.size:
-        return gradient
-    return np.zeros_like(values)
+    left_out = isinstance(values, np.ndarray) and gradient.ndim == values.ndim and gradient.size < values.size
+    return np.zeros_like(values) if left_out else gradient
 
 
 def require_arguments(name: str, function: Any, wanted: int) -> None:

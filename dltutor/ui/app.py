@@ -85,12 +85,20 @@ class Tutor(TerminalMixin, App[None]):
         """A colour of the theme, for Rich."""
         return self.theme_variables[name]
 
-    def make_link(self) -> EngineLink | Playback:
-        """What a lab talks to: the recording that is played; else the engine that waits for a lesson, or a new one."""
+    @property
+    def is_playing(self) -> bool:
+        """A recording stands for all engines."""
+        return bool(self._play)
+
+    def make_link(self, locked: bool = False) -> EngineLink | Playback:
+        """What a lab talks to: the recording that is played; else the engine that waits for a lesson, or a new one, and
+        where it is `locked` always a new one."""
         from dltutor.link import EngineLink, Playback
 
         if self._play:
             return Playback(self._play, self.play_speed)
+        if locked:
+            return EngineLink(locked=True)
         spare, self._spare = self._spare, None
         return spare or EngineLink()
 

@@ -34,6 +34,9 @@ class RunState:
     printed: deque[str] = field(default_factory=lambda: deque(maxlen=PRINTED_LINES))
     finished: wire.Finished | None = None
     failure: wire.Failed | None = None
+    timed: wire.Timed | None = None
+    own: str = ""
+    """The exercise whose kernels train here, the learner's; empty: ours do."""
     deliveries: int = 0
     """How many the engine has spent credit on; the lab grants as many as were drawn."""
 
@@ -42,7 +45,20 @@ class RunState:
         return values[-1] if values else None
 
     def last_metrics(self) -> dict[str, float]:
-        return {name: values[-1] for name, values in self.values_of.items() if values}
+        """Not those of our kernels beside the learner's."""
+        return {name: values[-1] for name, values in self._run().items() if values}
+
+    def _run(self) -> dict[str, array[float]]:
+        return {name: values for name, values in self.values_of.items() if not name.startswith(wire.OURS)}
+
+    @property
+    def is_race(self) -> bool:
+        """Whether our kernels train beside the learner's."""
+        return len(self._run()) < len(self.values_of)
+
+    def ours(self, names: tuple[str, ...]) -> list[Series]:
+        """The same metrics, of our kernels beside the learner's."""
+        return self.curves(tuple(wire.OURS + name for name in names), lambda _name: _("ours")).series
 
     def curves(self, names: tuple[str, ...], label: Callable[[str], str], log: bool = False) -> Curves:
         """The metrics called `names` as curves over the steps."""
@@ -62,14 +78,15 @@ class RunState:
         """What the progress file keeps of this run."""
         assert self.started, "nothing ran"
         started, finished = self.started, self.finished
+        own = {"own": self.own} if self.own else {}
         return {
             "lesson": started.lesson,
-            "setting": {"knobs": started.knobs, "seed": started.seed, "steps": started.steps},
+            "setting": {"knobs": started.knobs, "seed": started.seed, "steps": started.steps} | own,
             "device": started.device,
             "steps": self.step,
             "ended": self.failure.message if self.failure else finished.reason if finished else "stopped",
             "metrics": self.last_metrics(),
-            "columns": {name: (self.steps_of[name], values) for name, values in self.values_of.items()},
+            "columns": {name: (self.steps_of[name], values) for name, values in self._run().items()},
         }
 
 
@@ -82,13 +99,15 @@ def fold(state: RunState, event: wire.Event) -> RunState:
             state.status, state.compiling = "ready", None
         case wire.Started():
             printed = RunState().printed if state.started else state.printed  # what the lab says as it is loaded stays
-            return RunState("ready", started=event, printed=printed, deliveries=state.deliveries)
+            return RunState("ready", started=event, printed=printed, deliveries=state.deliveries, own=state.own)
         case wire.Resumed(step):
             state.status, state.step = "running", step
         case wire.Paused(step):
             state.status, state.step = "paused", step
         case wire.Metrics():
             _append(state, event)
+        case wire.Timed():
+            state.timed = event
         case wire.Frame(_, pictures):
             state.pictures = pictures
         case wire.Printed(text):

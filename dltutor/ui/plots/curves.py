@@ -50,14 +50,14 @@ def draw(
     recent  only the last 200 steps
     cursor  a step to mark with a vertical line and to read the values at
     until   the x axis reaches at least this far (the planned end of a run)
-    behind  series drawn dim under the others: an earlier run, a guess
+    behind  series drawn dim under the others: an earlier run, a guess; the legend names those of other names
     among   series that are not drawn, but have room: several charts with one pair of axes
     """
     cells = Cells(width, height)
     if width < 1 or height < 1:
         return cells
     lines, ghosts = [_line(series) for series in picture.series], [_line(series) for series in behind]
-    rest = heading(cells, look, title, _legend(lines, look))
+    rest = heading(cells, look, title, _legend(lines, ghosts, look))
     log = picture.log if log is None else log
     along, up = _ranges([*lines, *ghosts, *map(_line, among)], log, recent, until)
     area = axes(rest, look, along, up, (picture.x_label, ""), grid=look.glyphs != "ascii")
@@ -157,10 +157,14 @@ def _stroke(area: Cells, look: Look, found: raster.Columns, number: int, colour:
     raster.stamp(area, mask, look, colour, LINES[number % len(LINES)])
 
 
-def _legend(lines: list[_Line], look: Look) -> list[Entry]:
-    if len(lines) < 2:
+def _legend(lines: list[_Line], ghosts: list[_Line], look: Look) -> list[Entry]:
+    """Every name once. A dim line that is called as a bright one is the same at another time, and goes without."""
+    names = [line.name for line in lines]
+    dim = {ghost.name: number for number, ghost in reversed(list(enumerate(ghosts))) if ghost.name not in names}
+    if len(names) + len(dim) < 2:
         return []
-    return [Entry(sample(look, n), palette(look).series[n % 10], line.name) for n, line in enumerate(lines)]
+    bright = [Entry(sample(look, n), palette(look).series[n % 10], name) for n, name in enumerate(names)]
+    return bright + [Entry(sample(look, n), palette(look).shade[n % 10], name) for name, n in dim.items()]
 
 
 def _mark_bad(area: Cells, look: Look, line: _Line, along: Axis, up: Axis) -> None:

@@ -10,12 +10,15 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
-from dltutor import schedule
+from dltutor import exercises, schedule, wire
+from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import Lesson
+from dltutor.questions import fits, is_prediction, is_quiz
 from dltutor.ui.typed import InTutor
+from dltutor.ui.widgets.cards import TaskCard
 from dltutor.ui.widgets.key_bar import KeyBar, bind
-from dltutor.ui.widgets.lab import Lab
+from dltutor.ui.widgets.lab import Guess, Lab
 from dltutor.ui.widgets.reader import Experiment, Reader
 
 
@@ -41,7 +44,10 @@ class LessonScreen(InTutor, Screen[None]):
         bind("x", "lab('stop')", "", "end this run and keep its result"),
         bind("v", "lab('pace')", "speed", "slow, normal, fast or as fast as it goes"),
         bind("k", "lab('knobs')", "knobs", "turn the knobs of this lab"),
+        bind("a", "ask", "answer", "the next question or guess of this section"),
+        bind("e", "task", "exercise", "the next exercise or bug hunt of this section; enter opens it"),
         bind("g", "experiment", "try", "run the next experiment of this section"),
+        bind("o", "lab('own')", "yours/ours", "train with your own kernel; again: with ours"),
         bind("n", "turn(1)", "next", "the next section; this one counts as read"),
         bind("p", "turn(-1)", "", "the section before"),
         bind("tab", "switch", "text/lab", "from the text to the lab and back", priority=True),
@@ -58,17 +64,19 @@ class LessonScreen(InTutor, Screen[None]):
     ]
     ONLY_BESIDE_TEXT = (
         "turn(1)",
+        "ask",
+        "task",
         "experiment",
-        "app.language",
-        "language",
         "leave_app",
     )  # actions whose keys are not named while the lab stands alone
-    ONLY_BESIDE_LAB = ("lab('step')", "lab('rewind')", "lab('pace')", "lab('knobs')")
+    ONLY_BESIDE_EACH_OTHER = ("full", "app.language", "language")
+    ONLY_BESIDE_LAB = ("lab('step')", "lab('rewind')", "lab('pace')", "lab('knobs')", "lab('own')")
 
     def __init__(self, lesson: Lesson, section: str = "") -> None:
         """At `section`; without one, where the learner left it."""
         super().__init__()
         self.lesson = lesson
+        self.has_exercises = bool(exercises.names(lesson))
         self._tried = 0  # experiments of this section
         place = self.app.progress.place(lesson.id)
         if place and section not in ("", place.section):
@@ -132,6 +140,51 @@ class LessonScreen(InTutor, Screen[None]):
             self.notify(_("That was the last section: this lesson is done. Esc goes back to the course."))
         self.show_top()
 
+    # ------------------------------------------------------------ questions and exercises
+
+    def action_ask(self) -> None:
+        self.show_text()
+        if not self.reader.next_question():
+            self.notify(_("This section asks nothing."))
+
+    def action_task(self) -> None:
+        """To the next exercise; into it, where it is the only one and has the focus."""
+        self.show_text()
+        cards = list(self.query(TaskCard))
+        at = next((number for number, card in enumerate(cards) if card.has_focus), -1)
+        if not cards:
+            self.notify(_("This section has no exercise."))
+        elif cards[0].has_focus and len(cards) == 1:
+            cards[0].action_open()
+        else:
+            cards[(at + 1) % len(cards)].focus()
+
+    def on_task_card_chosen(self, message: TaskCard.Chosen) -> None:
+        from dltutor.ui.screens.exercise import task_screen  # its editor is not needed for reading
+
+        try:
+            screen = task_screen(self.lesson, message.name)
+        except DltutorError as error:
+            self.app.say(_("This exercise cannot be opened"), str(error))
+            return
+        self.app.push_screen(screen, self._after_task)
+
+    def _after_task(self, outcome: tuple[str, wire.Own, dict[str, Any]] | None) -> None:
+        self.reader.renew_cards()
+        if outcome and self.lab:
+            _train, own, body = outcome
+            self.lab.train_with(own, body)
+            if self.one_at_a_time:
+                self.show_lab()
+
+    def on_review_card_asked(self) -> None:
+        from dltutor.ui.screens.review import ReviewScreen
+
+        self.app.push_screen(ReviewScreen())
+
+    def on_lab_compared(self) -> None:
+        self.reader.renew_cards()
+
     async def action_source(self) -> None:
         await self.reader.toggle_source()
 
@@ -146,11 +199,25 @@ class LessonScreen(InTutor, Screen[None]):
     # ------------------------------------------------------------ text and lab
 
     def names_key(self, action: str) -> bool:
-        """Whether the line at the bottom has room for this one, as the screen is now."""
+        """Whether the line at the bottom has room for this one, as the screen is now, and it leads anywhere."""
+        if self.leads_nowhere(action):
+            return False
         if not self.one_at_a_time:
             return True
         alone = self.ONLY_BESIDE_TEXT if self.has_class("-lab") else self.ONLY_BESIDE_LAB
-        return action not in alone and action != "full"
+        return action not in alone and action not in self.ONLY_BESIDE_EACH_OTHER
+
+    def leads_nowhere(self, action: str) -> bool:
+        match action:
+            case "ask":
+                return not any(is_quiz(w.body) or is_prediction(w.body) for w in self.reader.section.widgets())
+            case "task":
+                return not self.reader.tasks()
+            case "experiment":
+                return not self.reader.experiments()
+            case "lab('own')":
+                return not (self.lab and (self.lab.own or self.has_exercises))
+        return False
 
     def action_lab(self, name: str) -> None:
         """A key of the lab; where only the text is seen, the lab comes forward."""
@@ -213,9 +280,17 @@ class LessonScreen(InTutor, Screen[None]):
 
     def _try(self, body: dict[str, Any]) -> None:
         if self.lab:
-            self.lab.experiment(body)
+            self.lab.experiment(body, self._guesses(body))
             if self.one_at_a_time:
                 self.show_lab()
+
+    def _guesses(self, body: dict[str, Any]) -> list[Guess]:
+        """What the learner has said about this experiment."""
+        names = {widget.id for widget in self.lesson.widgets() if widget.kind == "lab" and widget.body == body}
+        asked = [w.body for w in self.lesson.widgets() if is_prediction(w.body) and w.body.lab in names]
+        known = self.app.progress.guess
+        given = [(prediction, guess.guess) for prediction in asked if (guess := known(self.lesson.id, prediction.id))]
+        return [Guess(prediction, guess) for prediction, guess in given if fits(prediction, guess)]
 
     # ------------------------------------------------------------ keeping
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,15 +15,17 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from dltutor import wire
+from dltutor import questions, wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import Lesson, PanelSpec
 from dltutor.link import EngineLink, Playback
-from dltutor.pictures import Picture
-from dltutor.ui.run_state import RunState, fold
+from dltutor.pictures import Picture, Series
+from dltutor.ui import race
+from dltutor.ui.run_state import RunState, Status, fold
 from dltutor.ui.screens.dialogs import Ask
 from dltutor.ui.typed import InTutor
+from dltutor.ui.watchdog import Watchdog
 from dltutor.ui.widgets.board import Board
 from dltutor.ui.widgets.knobs import Knobs
 
@@ -47,12 +50,22 @@ class View:
     hidden: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What the learner expects of a run."""
+
+    prediction: questions.Prediction
+    given: Any
+
+
 class Lab(InTutor, Vertical):
     """Owns the engine of one lesson, from opening to leaving."""
 
     DEFAULT_CSS = """
     Lab { padding: 0; }
     Lab > #status { height: 1; padding: 0 1; color: $text; }
+    Lab > #own { height: 1; padding: 0 1; color: $orange; display: none; }
+    Lab > #told { height: auto; max-height: 4; padding: 0 1; display: none; }
     Lab > Board { height: 1fr; }
     Lab > #fault { height: auto; max-height: 60%; border: round $red; border-title-color: $red; padding: 0 1;
         display: none; overflow-y: auto; }
@@ -64,14 +77,19 @@ class Lab(InTutor, Vertical):
     Lab.-knobs > Knobs { display: block; }
     Lab.-knobs > #setting { display: none; }
     Lab.-said > #said { display: block; }
+    Lab.-own > #own { display: block; }
+    Lab.-told > #told { display: block; }
     """
     can_focus = True
 
     class Changed(Message):
         """The learner turned a knob, drew a seed or changed the speed."""
 
+    class Compared(Message):
+        """A run has told what came of a guess."""
+
     def __init__(
-        self, lesson: Lesson, link: Callable[[], Link], setting: dict[str, Any] | None = None, **options: Any
+        self, lesson: Lesson, link: Callable[..., Link], setting: dict[str, Any] | None = None, **options: Any
     ) -> None:
         super().__init__(**options)
         self.lesson = lesson
@@ -83,8 +101,14 @@ class Lab(InTutor, Vertical):
         self.seed: int = setting.get("seed", 0)
         self.pace: float = setting.get("pace", lesson.pace)
         self.steps: int = setting.get("steps", lesson.steps)
+        self.own: wire.Own | None = None  # what trains in place of our kernels
+        self.guesses: tuple[Guess, ...] = ()  # about the present run
+        self._compared: list[questions.Comparison] = []  # the guesses with what happened
         self._make_link = link
         self._link: Link | None = None
+        self._swap = asyncio.Lock()  # of engines: one at a time, so that none is left behind
+        self._left = False
+        self._watchdog = Watchdog()
         self._wanted = False  # run as soon as it is ready
         self._kept = True  # the present run is in the progress file, or not worth it
         self._drawn = -1  # deliveries
@@ -94,14 +118,16 @@ class Lab(InTutor, Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(id="status", markup=False)
+        yield Static(id="own", markup=False)
         yield Static(id="fault", markup=False)
         yield Board(_("The lab gets its kernels compiled. Read on: it is ready when you are."), id="board")
+        yield Static(id="told", markup=False)
         yield Static(id="said", markup=False)
         yield Static(id="setting", markup=False)
         yield Knobs(self.lesson.knobs, self.knobs)
 
     def on_mount(self) -> None:
-        self.set_interval(REDRAW, self.draw)
+        self.set_interval(REDRAW, self.tick)
         self.open()
 
     def on_resize(self) -> None:
@@ -116,7 +142,7 @@ class Lab(InTutor, Vertical):
 
     def open(self) -> None:
         """Start an engine, in place of a dead one where there is one."""
-        self.run_worker(self._serve(), exclusive=True, group="engine")
+        self.run_worker(self._serve(), group="engine")
 
     async def _serve(self) -> None:
         try:
@@ -125,35 +151,76 @@ class Lab(InTutor, Vertical):
             self.hear(wire.Failed(str(error), fatal=True))
 
     async def _converse(self) -> None:
-        if self._link:
-            await self._link.close()
-        link = self._link = self._make_link()
-        await link.start()
-        await link.send(wire.Open(self.lesson.id, self.app.device))
-        await link.send(wire.Grant())
+        link = await self._new_link()
+        if not link:
+            return
+        for command in (wire.Open(self.lesson.id, race.device_for(self.own, self.app.device), self.own), wire.Grant()):
+            self._watchdog.sent(command)
+            await link.send(command)
         async for event in link.events():
-            self.hear(event)
+            if link is self._link:
+                self.hear(event)
+
+    async def _new_link(self) -> Link | None:
+        """A new engine in the place of the present one; a locked one for what the learner wrote."""
+        async with self._swap:
+            if self._link:
+                await self._link.close()
+            self._link = None
+            if self._left:
+                return None
+            link = self._make_link(locked=True) if self.own else self._make_link()
+            await link.start()
+            self._link, self._watchdog = link, Watchdog()
+            return link
 
     async def close(self) -> None:
         self.keep()
-        if self._link:
-            await self._link.close()
+        self._left = True
+        async with self._swap:
+            if self._link:
+                await self._link.close()
 
     def send(self, command: wire.Command) -> None:
         if self._link:
+            self._watchdog.sent(command)
             self.run_worker(self._link.send(command), group="commands")
+
+    def tick(self) -> None:
+        if self.own and self._watchdog.tick(REDRAW, self.state.status):
+            self.give_up(self.state.status)
+        self.draw()
+
+    def give_up(self, status: Status) -> None:
+        """What the learner wrote does not come back: end the engine."""
+        self.run_worker(self._end_engine())
+        seconds = round(self._watchdog.silent)
+        self._watchdog = Watchdog()
+        message = _("your kernel has not come back for {n} seconds: is there a loop without an end?").format(n=seconds)
+        if status == "compiling":
+            message = _("your file has not been compiled after {n} seconds: is there a loop outside a function?")
+        hint = _("The engine was ended; nothing is lost. Mend what you wrote, or train with ours: press o.")
+        self.hear(wire.Failed(message.format(n=seconds), hint, fatal=True))
+
+    async def _end_engine(self) -> None:
+        async with self._swap:
+            if self._link:
+                await self._link.close()
 
     def hear(self, event: wire.Event) -> None:
         """Fold an event into the state; drawing is the timer's work."""
+        self._watchdog.heard(event)
         if isinstance(event, wire.Started):
             self.keep()
             self.before = self.state if self.state.step > 0 else self.before
-            self._kept, self._drawn = False, -1
+            self._kept, self._drawn, self._compared = False, -1, []
+            self.show_told()
         self.state = fold(self.state, event)
         if isinstance(event, wire.Ready):
             self.begin(paused=not self._wanted)
         if isinstance(event, wire.Finished | wire.Failed):
             self.keep()
+            self.compare()
         if not isinstance(event, wire.Metrics | wire.Frame):
             self.show_status()
 
@@ -187,11 +254,14 @@ class Lab(InTutor, Vertical):
                 self.show_status()
             case "dead":
                 self.restart_engine()
+            case "failed" if not self.state.started:  # it could not be opened
+                self.restart_engine()
             case _:
                 self.begin()
 
     def restart_engine(self) -> None:
-        self.state, self._wanted, self._drawn = RunState(), True, -1
+        self.keep()
+        self.state, self._wanted, self._drawn = RunState(own=self.own.exercise if self.own else ""), True, -1
         self.show_status()
         self.open()
 
@@ -234,21 +304,70 @@ class Lab(InTutor, Vertical):
     def on_knobs_closed(self) -> None:
         self.action_knobs()
 
-    def experiment(self, body: dict[str, Any]) -> None:
-        """Run the lab with the setting that an experiment of the text asks for."""
+    def experiment(self, body: dict[str, Any], guesses: Sequence[Guess] = ()) -> None:
+        """Run the lab with the setting that an experiment of the text asks for; `guesses` are about this run."""
+        self.set_up(body)
+        self.guesses = tuple(guesses)
+        if self.state.status in ("starting", "compiling"):
+            self._wanted = True
+        elif self.state.status == "dead":
+            self.restart_engine()
+        else:
+            self.begin()
+
+    def set_up(self, body: dict[str, Any]) -> None:
         self.knobs = self.lesson.setting(body.get("set", {}))
         self.seed = body.get("seed", self.seed)
         self.steps = body.get("steps", self.lesson.steps)
         self.view = replace(self.view, first=tuple(body.get("show", ())), hidden=frozenset(), cursor=None)
         self._apply_knobs()
-        if self.state.status in ("starting", "compiling"):
-            self._wanted = True
+
+    # ------------------------------------------------------------ the learner's kernels
+
+    def train_with(self, own: wire.Own | None, body: dict[str, Any] | None = None) -> None:
+        """Train with what the learner wrote, in an engine that is locked up; None: with ours. `body`: set so."""
+        self.own, self.before, self.guesses = own, None, ()
+        if body is not None:
+            self.set_up(body)
+        self.restart_engine()
+
+    def action_own(self) -> None:
+        """From ours to the learner's, and back."""
+        if self.app.is_playing:
+            self.notify(_("This is a recording: it cannot train with anything else."))
+            return
+        own = None if self.own else race.latest(self.lesson, self.app.progress)
+        if own or self.own:
+            self.train_with(own)
         else:
-            self.begin()
+            self.notify(_("There is nothing of yours to train with yet: e goes to an exercise."))
+
+    # ------------------------------------------------------------ the learner's guesses
+
+    def compare(self) -> None:
+        """The run is over: say what came of the guesses about it."""
+        over = self.state.status == "done" or (self.state.status == "failed" and self.state.started)
+        if not over or self.own or not self.guesses:
+            return
+        metrics = self.state.last_metrics()
+        self._compared = [questions.compare(guess.prediction, guess.given, metrics) for guess in self.guesses]
+        with self.app.writing():
+            for guess, found in zip(self.guesses, self._compared, strict=True):
+                self.app.progress.resolve_guess(self.lesson.id, guess.prediction.id, found.outcome, found.right)
+        self.show_told()
+        self.post_message(self.Compared())
+
+    def show_told(self) -> None:
+        self.set_class(bool(self._compared), "-told")
+        lines = [
+            Text.assemble(("✓ ", self.app.ink("green")) if found.right else ("✕ ", self.app.ink("red")), found.sentence)
+            for found in self._compared
+        ]
+        self.query_one("#told", Static).update(Text("\n").join(lines))
 
     def turn(self, name: str, value: Any) -> None:
         """A live knob is turned under way; another begins the run anew."""
-        self.knobs = self.knobs | {name: value}
+        self.knobs, self.guesses = self.knobs | {name: value}, ()  # nobody has guessed at this
         self._apply_knobs()
         if self.lesson.knobs[name].live:
             self.send(wire.Set(name, value))
@@ -361,11 +480,20 @@ class Lab(InTutor, Vertical):
         return sorted(specs, key=lambda item: order.get(item[1].name, len(order)))[:count]
 
     def panel(self, number: int, spec: PanelSpec) -> tuple[str, Picture | None, dict[str, Any]]:
+        title = f"{number} {spec.title}" + (f" {race.MARK}" if self.state.is_race else "")
         if not spec.curves:
-            return f"{number} {spec.title}", self.picture(spec), {}
+            return title, self.picture(spec), {}
+        view = {"recent": self.view.recent, "cursor": self.view.cursor, "behind": self.behind(spec)}
+        return title, self.picture(spec), view
+
+    def behind(self, spec: PanelSpec) -> list[Series]:
+        """What is drawn dim: our kernels behind the learner's, or the run before this one; and what was guessed."""
+        if self.state.is_race:
+            return self.state.ours(spec.curves)
         before = self.before.curves(spec.curves, self.lesson.metric).series if self.before else []
-        view = {"recent": self.view.recent, "cursor": self.view.cursor, "behind": before}
-        return f"{number} {spec.title}", self.picture(spec), view
+        steps = self.state.started.steps if self.state.started else self.steps
+        here = [guess for guess in self.guesses if guess.prediction.metric in spec.curves]
+        return before + [line for guess in here for line in questions.behind(guess.prediction, guess.given, steps)]
 
     def picture(self, spec: PanelSpec) -> Picture | None:
         return self.state.picture(spec, self.lesson, self.view.log if spec.curves else None)
@@ -377,6 +505,8 @@ class Lab(InTutor, Vertical):
         printed = list(self.state.printed)[-PRINTED_SHOWN:]
         lines = [_("The lab printed:"), *(f"  {line}" for line in printed)] if printed else []
         specs = sorted(self.lesson.pictures, key=lambda spec: spec.name not in self._shown)
+        if self.state.is_race:
+            lines.append(", ".join(self.race_parts()))
         return lines + [f"{spec.title}: {say(picture)}" for spec in specs if (picture := self.picture(spec))]
 
     def on_board_resized(self) -> None:
@@ -387,8 +517,20 @@ class Lab(InTutor, Vertical):
             return
         line = "  ".join(fitting(status_parts(self.state, self.lesson, self._wanted), self.content_size.width - 2))
         self.query_one("#status", Static).update(Text(line, no_wrap=True), layout=False)
+        self.show_own()
         self.show_setting()
         self.show_fault(self.state.failure)
+
+    def show_own(self) -> None:
+        marked = bool(self.own) or self.state.is_race
+        self.set_class(marked, "-own")
+        if marked:
+            line = "  ".join(fitting(self.race_parts(), self.content_size.width - 2))
+            self.query_one("#own", Static).update(Text(line, no_wrap=True), layout=False)
+
+    def race_parts(self) -> list[str]:
+        metric = next((name for spec in self.lesson.pictures for name in spec.curves), "")
+        return race.parts(self.own, self.state, self.lesson.metric(metric), metric)
 
     def show_fault(self, fault: wire.Failed | None) -> None:
         """What went wrong, what to do about it, and where it was in the code."""

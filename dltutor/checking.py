@@ -51,6 +51,7 @@ class Grader:
     async def _ask(self, exercise: str, source: str, told: Callable[[str], None]) -> wire.Verdict:
         assert self._link and self._events
         self._number += 1
+        told(_("waiting for the grader"))
         await self._link.send(wire.Check(exercise, source, self._number))
         async for event in self._events:
             match event:

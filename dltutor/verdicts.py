@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dltutor.i18n import _
 from dltutor.ui.prose import inked
-from dltutor.wire import Element, Verdict
+from dltutor.wire import Element, Finding, Verdict
 
 Ink = Callable[[str], str]  # the name of a colour of the theme -> a colour for Rich
 ELEMENTS_SHOWN = 8
@@ -26,7 +26,8 @@ def in_words(verdict: Verdict, source: str, ink: Ink) -> list[Text]:
     parts += [inked(verdict.why, ink)] if verdict.why else []
     parts += [quoted(verdict.line, source, ink)] if verdict.line else []
     parts += [table(verdict.worst[:ELEMENTS_SHOWN], ink)] if verdict.worst else []
-    parts += [findings(verdict, ink)] if verdict.findings else []
+    told = [finding for finding in verdict.findings if finding.text != verdict.headline]
+    parts += [findings(told, ink)] if told else []
     parts += [printed(verdict.printed, ink)] if verdict.printed.strip() else []
     return parts
 
@@ -60,13 +61,14 @@ def _whole_lines(rows: list[Text]) -> Text:
     return Text("\n", no_wrap=True, overflow="ellipsis").join(rows)
 
 
-def findings(verdict: Verdict, ink: Ink) -> Text:
+def findings(told: list[Finding], ink: Ink) -> Text:
+    """What was looked at, the failed ones first."""
     rows = [
         Text.assemble(
             (f"{PASSED} ", ink("green")) if finding.passed else (f"{WRONG} ", ink("red")),
             (finding.text, ink("muted" if finding.passed else "text")),
         )
-        for finding in sorted(verdict.findings, key=lambda finding: finding.passed)
+        for finding in sorted(told, key=lambda finding: finding.passed)
     ]
     return Text("\n").join(rows)
 

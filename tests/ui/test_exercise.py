@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from graders import RIGHT, WRONG, FakeGrader
 from screens import colours, same_as_snapshot, shown, text, until
+from terminals import LONGEST, Terminal
 from textual.pilot import Pilot
 
 from dltutor import i18n, wire
 from dltutor import lesson as lessons
 from dltutor.progress import Progress
-from dltutor.ui.app import Tutor
+from dltutor.ui.app import HUNG_UP, Tutor
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.dialogs import Confirm
 from dltutor.ui.screens.exercise import ExerciseScreen, task_screen
@@ -483,3 +487,63 @@ async def test_an_exercise_has_no_symptom_to_watch(progress):
         await pilot.press("w")
         await pilot.pause()
         assert not pilot.app.outcomes
+
+
+# ---------------------------------------------------------------- a real process
+
+
+def sees(terminal: Terminal, words: str) -> None:
+    """Wait until `words` stand on the screen, which is sent whole when ctrl+l asks for it."""
+    deadline = time.monotonic() + LONGEST
+    terminal.written = ""
+    while words not in terminal.written:
+        assert time.monotonic() < deadline, f"{words!r} did not come; it wrote {terminal.written[-2000:]!r}"
+        terminal.press("\x0c")
+        for _moment in range(10):
+            terminal.idle()
+
+
+@pytest.fixture
+def terminal(progress: Progress, tmp_path: Path) -> Iterator[Terminal]:
+    """The application in the text of an exercise, in a terminal of its own."""
+    script = tmp_path / "editor.py"
+    script.write_text("import sys\nwith open(sys.argv[1], 'a') as file:\n    file.write('# by my editor\\n')\n")
+    running = Terminal("launch", "practice", EDITOR=f"{sys.executable} {script}", VISUAL="")
+    try:
+        sees(running, "press e")
+        running.press("e")
+        sees(running, "enter opens it")
+        running.press("\r")
+        sees(running, "task/code")
+        running.press("e")
+        sees(running, "^s")
+        yield running
+    finally:
+        running.close()
+
+
+def test_a_terminal_that_goes_away_takes_nothing_with_it(terminal, progress):
+    terminal.press("# kept")
+    sees(terminal, "# kept")
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.end() == HUNG_UP
+    assert kept(progress).startswith("# kept")
+
+
+def test_a_kill_costs_what_was_written_in_the_last_second(terminal, progress):
+    terminal.press("# kept")
+    while "# kept" not in kept(progress):
+        terminal.idle()
+    terminal.press(" and more")
+    terminal.process.kill()
+    terminal.end()
+    assert kept(progress).startswith("# kept") and kept(progress).endswith("# your lines here\n")
+
+
+def test_an_editor_of_ones_own_takes_the_terminal_and_its_save_is_shown(terminal, progress):
+    terminal.written = ""
+    terminal.press("\x1b")
+    terminal.until("EDITOR")  # a key that comes with escape would be taken for one with alt
+    terminal.press("E")
+    sees(terminal, "by my editor")
+    assert kept(progress).endswith("# by my editor\n")

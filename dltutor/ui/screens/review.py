@@ -78,7 +78,7 @@ class FlipCard(Card):
         front = self.side(self._card.front, width)
         for line in front:
             line.stylize("bold")
-        lines = [*self.heading(_("Card"), "", "", width), Text(), *front, Text()]
+        lines = [*self.heading(_("Card"), "", width), Text(), *front, Text()]
         if not self.turned:
             return lines + self.say(_("Answer it in your mind, then turn the card: space."), width)
         rule = Text("─" * width, self.ink("faint"), no_wrap=True)
@@ -123,7 +123,7 @@ class ReviewScreen(InTutor, Screen[None]):
     """
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-tall")]
     BINDINGS = [
-        bind("n", "next", "next", "the next card"),
+        bind("n", "next", "go on", "the next card"),
         bind("n", "skip", "skip", "the next card; this one stays due"),
         bind("o", "lesson", "lesson", "open the lesson where this was taught"),
         bind("pageup", "scroll(-1)", "", "up in a long card"),
@@ -275,10 +275,9 @@ class ReviewScreen(InTutor, Screen[None]):
 
     async def on_flip_card_rated(self, message: FlipCard.Rated) -> None:
         if self.current and self._at not in self._came:
-            due, rating = self.current, message.rating
-            with self.app.writing():
-                schedule.rate(self.app.progress, due.lesson, due.item, rating)
-            self._came[self._at] = rating != AGAIN
+            with self.app.writing():  # what cannot be kept counts as skipped
+                schedule.rate(self.app.progress, self.current.lesson, self.current.item, message.rating)
+                self._came[self._at] = message.rating != AGAIN
             await self._turn_to(self._at + 1)
 
     # ------------------------------------------------------------ keys

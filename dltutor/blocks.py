@@ -53,7 +53,7 @@ class Widget:
     id: str
     """The body's `id`, or kind and number: lab-1, lab-2."""
     body: Any
-    """What its YAML says: a mapping; of a lesson's question, what `questions.parse` makes of it."""
+    """What its YAML says: a mapping; of a lesson's question, what `fences.parse` makes of it."""
     argument: str
     """What stands after the kind on the fence's first line."""
     line: int = field(default=0, compare=False)

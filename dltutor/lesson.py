@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dltutor import fences, questions
 from dltutor import knobs as knob_values
-from dltutor import questions
 from dltutor.blocks import WIDGETS, Block, Code, Formula, Section, Text, Widget, inline_math
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
@@ -341,8 +341,8 @@ def _checked(block: Block, heading: Heading, file: Path) -> Block:
         match block.kind:
             case "lab":
                 return replace(block, body=_experiment(block, heading, file))
-            case "quiz" | "predict" | "review" if isinstance(block.body, Map) and not questions.is_empty(block):
-                return replace(block, body=questions.parse(block, file))
+            case "quiz" | "predict" | "review" if isinstance(block.body, Map) and not fences.is_empty(block):
+                return replace(block, body=fences.parse(block, file))
             case "kernel":
                 quote(block.argument, heading.folder)
     except DltutorError as error:
@@ -436,7 +436,7 @@ def _filled(block: Block, originals: Mapping[str, Widget], file: Path) -> Block:
         return block
     original = originals[block.id].body
     if isinstance(original, questions.Content):
-        return replace(block, body=questions.translated(original, block, file))
+        return replace(block, body=fences.translated(original, block, file))
     if block.kind != "lab":
         return block
     for key, value in original.items():

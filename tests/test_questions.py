@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dltutor import blocks, questions
+from dltutor import blocks, fences, questions
 from dltutor.errors import DltutorError, UsageError
 from dltutor.questions import Deck, Level, Number, Order, Outcome, Pick, Shape
 
@@ -96,7 +96,7 @@ def widget(text: str, kind: str = "") -> blocks.Widget:
 
 def read(text: str, old: str = "", new: str = ""):
     assert old in text
-    return questions.parse(widget(text.replace(old, new, 1) if old else text, KIND.get(text, "quiz")), FILE)
+    return fences.parse(widget(text.replace(old, new, 1) if old else text, KIND.get(text, "quiz")), FILE)
 
 
 # ---------------------------------------------------------------- reading
@@ -167,10 +167,10 @@ def test_a_misspelt_key_is_met_with_the_right_one():
 
 
 def test_a_question_still_to_be_written_is_told_apart():
-    assert questions.is_empty(widget("id: a\ntitle: T\nquestion: Q", "quiz"))
-    assert questions.is_empty(widget("id: a\nquestion: Q\nchoices: [a, b]", "predict"))
-    assert questions.is_empty(widget("id: a\ntitle: T", "review"))
-    assert not any(questions.is_empty(widget(text)) for text in (PICK, NUMBER, ORDER, OUTCOME, SHAPE, LEVEL, DECK))
+    assert fences.is_empty(widget("id: a\ntitle: T\nquestion: Q", "quiz"))
+    assert fences.is_empty(widget("id: a\nquestion: Q\nchoices: [a, b]", "predict"))
+    assert fences.is_empty(widget("id: a\ntitle: T", "review"))
+    assert not any(fences.is_empty(widget(text)) for text in (PICK, NUMBER, ORDER, OUTCOME, SHAPE, LEVEL, DECK))
 
 
 # ---------------------------------------------------------------- translations
@@ -232,7 +232,7 @@ CHINESE = {
 def translate(text: str, old: str = "", new: str = ""):
     assert old in CHINESE[text]
     fence = widget(CHINESE[text].replace(old, new, 1) if old else CHINESE[text], KIND.get(text, "quiz"))
-    return questions.translated(read(text), fence, Path("lesson.zh.md"))
+    return fences.translated(read(text), fence, Path("lesson.zh.md"))
 
 
 @pytest.mark.parametrize("text", CHINESE)

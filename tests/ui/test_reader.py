@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 import pytest
 from rich.cells import cell_len
 from screens import text, until
+from textual.app import ComposeResult
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Static
 
 from dltutor import lesson as lessons
 from dltutor.course import catalogue
 from dltutor.lesson import Lesson
+from dltutor.progress import Progress
 from dltutor.ui.app import Tutor
 from dltutor.ui.plots.look import Look
 from dltutor.ui.widgets.reader import Reader, drawn, inline
@@ -24,26 +27,32 @@ SIZES = {"80x24": (80, 24), "140x45": (140, 45)}
 PANE = {"80x24": 80, "140x45": 70}  # cells of the reader, its padding included
 
 
+class Page(Screen):
+    def __init__(self, lesson: Lesson) -> None:
+        super().__init__()
+        self._lesson = lesson
+
+    def compose(self) -> ComposeResult:
+        yield Reader(self._lesson, 0)
+
+
 class Reading(Tutor):
     """Shows a lesson's text alone; there is no lab, and nothing is kept."""
 
-    def __init__(self, lesson: Lesson, width: int) -> None:
-        from dltutor.progress import Progress
-
+    def __init__(self, lesson: Lesson) -> None:
         super().__init__(Progress.open(), Look("256"))
-        self._lesson, self._width = lesson, width
+        self._page = Page(lesson)
 
-    async def on_mount(self) -> None:
-        reader = Reader(self._lesson, 0)
-        reader.styles.width = self._width
-        await self.screen.mount(reader, before=0)
-        for other in list(self.screen.children)[1:]:
-            await other.remove()
+    def get_default_screen(self) -> Screen:
+        return self._page
+
+    async def _prepare_engine(self) -> None:
+        pass
 
 
 @asynccontextmanager
 async def reading(lesson: Lesson, size: str) -> AsyncIterator[tuple[Pilot, Reader]]:
-    app = Reading(lesson, PANE[size])
+    app = Reading(lesson)
     async with app.run_test(size=(PANE[size], 400)) as pilot:
         await until(pilot, lambda: app.screen.query(Reader))
         yield pilot, app.screen.query_one(Reader)

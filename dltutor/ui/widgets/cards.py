@@ -72,7 +72,7 @@ class Card(InTutor, Widget, can_focus=True):
     def hanging(self, mark: Text | str, body: Text, width: int) -> list[Text]:
         return prose.hanging(mark, body, width, self.app.console)
 
-    def heading(self, kind: str, title: str, note: str, width: int, colour: str = "muted") -> list[Text]:
+    def heading(self, kind: str, title: str, width: int, note: str = "", colour: str = "muted") -> list[Text]:
         """What it is, what it is called, and a note at the right edge; or under it where there is no room."""
         mark = Text.assemble((f"{kind}  ", f"bold {self.ink(self.EDGE)}"))
         lines = self.hanging(mark, self.inked(title), width)
@@ -80,10 +80,10 @@ class Card(InTutor, Widget, can_focus=True):
             line.stylize("bold")
         told = Text(note, self.ink(colour))
         room = width - lines[-1].cell_len - told.cell_len
-        if not note or room >= 2:
-            lines[-1].append(" " * room).append_text(told) if note else None
-            return lines
-        return lines + self.hanging("", told, width)
+        if room < 2:
+            return lines + self.hanging("", told, width)
+        lines[-1].append(" " * room).append_text(told)
+        return lines
 
     def say(self, text: str, width: int, colour: str = "muted") -> list[Text]:
         """A line of its own, in line with the choices."""
@@ -132,7 +132,7 @@ class TaskCard(Card):
         text = Text(state, self.ink(colour))
         if self._minutes:
             text.append(" · " + plural("{n} minute", "{n} minutes", self._minutes), self.ink("muted"))
-        return self.heading(_(KINDS[self.kind]), self._title, note, width) + self.hanging("", text, width)
+        return self.heading(_(KINDS[self.kind]), self._title, width, note) + self.hanging("", text, width)
 
     def action_open(self) -> None:
         self.post_message(self.Chosen(self.exercise))
@@ -171,7 +171,7 @@ class ReviewCard(Card):
             "{n} card; it comes back when it is time.", "{n} cards; they come back when it is time.", self._count
         )
         note = _("enter reviews") if self.has_focus else ""
-        return self.heading(_("Review"), self._title, note, width) + self.hanging(
+        return self.heading(_("Review"), self._title, width, note) + self.hanging(
             "", Text(told, self.ink("muted")), width
         )
 

@@ -27,7 +27,7 @@ class PredictCard(Question):
     """What will happen, how sure one is, and, once it is known, what did happen."""
 
     DEFAULT_CSS = "PredictCard { border-left: wide $orange; }"
-    EDGE = "orange"
+    EDGE = MISSED = "orange"  # a guess that did not come true is no mistake
     BINDINGS = [
         bind("enter", "take", "choose", "take this answer"),
         bind("left", "lean(-1)", "", "less sure; the field before"),
@@ -202,7 +202,7 @@ class PredictCard(Question):
     # ------------------------------------------------------------ its lines
 
     def lines(self, width: int) -> list[Text]:
-        lines = self.heading(_("Predict"), self.prediction.title, *self.note(width)) + self.question(width) + [Text()]
+        lines = self.heading(_("Predict"), self.prediction.title, width, *self.note()) + self.question(width) + [Text()]
         match self.prediction:
             case Shape():
                 lines += self.thumbnails(width, len(lines))
@@ -213,11 +213,11 @@ class PredictCard(Question):
         below = self.complaint(width) + self.below(width)
         return [*lines, Text(), *below] if below else lines
 
-    def note(self, width: int) -> tuple[str, int, str]:
-        if self._phase == "told" and self.compared:
-            sign, colour = ("✓", "green") if self.compared.right else ("✕", "red")
-            return f"{sign} {self._at}".rstrip(), width, colour
-        return ("" if self.has_focus else _("press a"), width, "muted")
+    def note(self) -> tuple[str, str]:
+        if self.compared:
+            sign, _style = self.signed(self.compared.right)
+            return (f"{sign}{self._at}".rstrip(), self.colour(self.compared.right))
+        return ("" if self.has_focus or not self.is_open else _("press a"), "muted")
 
     def sign(self, place: int) -> tuple[str, str]:
         if self.compared:
@@ -237,9 +237,8 @@ class PredictCard(Question):
             case "kept":
                 return self.kept(width)
         assert self.compared
-        word = _("As you thought.") if self.compared.right else _("Not as you thought.")
-        lines = self.verdict(self.compared.right, word, self.compared.sentence, width)
-        lines += self.hanging("  ", self.inked(self.prediction.why), width)
+        found = self.compared
+        lines = self.verdict(found.right, found.sentence, self.prediction.why, width)
         known = questions.calibration(self.app.progress.calibration())
         return lines + self.hanging("  ", Text(_("So far: {known}").format(known=known), self.ink("muted")), width)
 
@@ -261,7 +260,7 @@ class PredictCard(Question):
     def kept(self, width: int) -> list[Text]:
         sure = questions.confidences().get(self.confidence, "")
         said = questions.in_words(self.prediction, self.given)
-        text = Text.assemble((_("Your guess: {guess}, {sure}.").format(guess=said, sure=sure), self.ink("text")))
+        text = Text.assemble((_("You guessed: {guess} ({sure}).").format(guess=said, sure=sure), self.ink("text")))
         lines = self.hanging(Text("● ", f"bold {self.ink('orange')}"), text, width)
         if not self._runs:
             return lines
@@ -273,18 +272,18 @@ class PredictCard(Question):
     def range(self, width: int) -> list[Text]:
         level = self.prediction
         assert isinstance(level, Level)
-        lines = [self.ends()] if self.given is None else []
-        return [*lines, self.bar(level, min(width, BAR))]
+        return [*(self.ends(width) if self.given is None else []), self.bar(level, min(width, BAR))]
 
-    def ends(self) -> Text:
-        text = Text("  ")
-        for number, name in enumerate((_("lowest"), _("highest"))):
-            here = self.has_focus and number == self._field
-            text.append(f"{name} ", self.ink("text" if here else "muted")).append_text(
-                field(self._texts[number], here, self.ink)
-            )
-            text.append("   ")
-        return text
+    def ends(self, width: int) -> list[Text]:
+        """Two places to type in; side by side where there is room."""
+        low, high = self.end(0, _("lowest")), self.end(1, _("highest"))
+        both = Text("   ").join([low, high])
+        return [both] if both.cell_len <= width else [low, high]
+
+    def end(self, number: int, name: str) -> Text:
+        here = self.has_focus and number == self._field
+        label = (f"  {name}  ", self.ink("text" if here else "muted"))
+        return Text.assemble(label, field(self._texts[number], here, self.ink))
 
     def bar(self, level: Level, width: int) -> Text:
         """All that is possible, what was said in it, and where the truth is."""
@@ -321,10 +320,9 @@ class PredictCard(Question):
         self._places = []
         lines: list[Text] = []
         for first in range(0, len(self._shown), across):
-            row = [
-                self.thumbnail(first + n, place, size) for n, place in enumerate(self._shown[first : first + across])
-            ]
-            lines += beside(row, size)
+            row = range(first, min(first + across, len(self._shown)))
+            lines += [Text()] if lines else []
+            lines += beside([self.thumbnail(n, self._shown[n], size) for n in row], size)
         self._cursor_line = before
         return lines
 

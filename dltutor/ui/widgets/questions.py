@@ -31,6 +31,7 @@ PLOT = (64, 10)  # cells of a chart to be read, at most
 class Question(Card):
     """A list to choose from by numbers or arrows, or a number to type; what is chosen is up to the kinds."""
 
+    MISSED = "red"  # the colour of what is not right
     BINDINGS = [
         bind("up", "move(-1)", "", "the answer above"),
         bind("down", "move(1)", "choose", "the answer below", display="↑↓"),
@@ -135,15 +136,20 @@ class Question(Card):
         return ""
 
     def signed(self, right: bool | None) -> tuple[str, str]:
-        signs = {True: ("✓ ", f"bold {self.ink('green')}"), False: ("✕ ", f"bold {self.ink('red')}")}
-        return ("  ", "") if right is None else signs[right]
+        """Right or not by a sign and its colour, in two cells."""
+        if right is None:
+            return ("  ", "")
+        return ("✓ " if right else "✕ ", f"bold {self.ink(self.colour(right))}")
+
+    def colour(self, right: bool) -> str:
+        return "green" if right else self.MISSED
 
     def verdict(self, right: bool, word: str, why: str, width: int) -> list[Text]:
-        """By sign, word and colour."""
-        sign, colour = ("✓", "green") if right else ("✕", "red")
+        """By sign, word and colour; then the reasons."""
         first, *others = why.split("\n")
-        text = Text.assemble((f"{word} ", f"bold {self.ink(colour)}"), self.inked(first))
-        lines = self.hanging(Text(f"{sign} ", f"bold {self.ink(colour)}"), text, width)
+        joint = "" if word.endswith("。") else " "
+        text = Text.assemble((word, f"bold {self.ink(self.colour(right))}"), joint, self.inked(first))
+        lines = self.hanging(Text(*self.signed(right)), text, width)
         for other in others:
             lines += self.hanging("  ", self.inked(other), width)
         return lines
@@ -340,7 +346,7 @@ class QuizCard(Question):
     # ------------------------------------------------------------ its lines
 
     def lines(self, width: int) -> list[Text]:
-        lines = self.heading(_("Quiz"), self.quiz.title, *self.note(width)) + self.question(width)
+        lines = self.heading(_("Quiz"), self.quiz.title, width, *self.note()) + self.question(width)
         if self.quiz.plot:
             lines += [Text(), *self.plot(width)]
         lines += [Text()]
@@ -348,12 +354,12 @@ class QuizCard(Question):
         below = self.complaint(width) + self.below(width)
         return [*lines, Text(), *below] if below else lines
 
-    def note(self, width: int) -> tuple[str, int, str]:
-        """What stands at the right of the title."""
+    def note(self) -> tuple[str, str]:
+        """What stands at the right of the title, and its colour."""
         if self.marked is None:
-            return ("" if self.has_focus else _("press a"), width, "muted")
-        sign = "✓" if self.marked.right else "✕"
-        return (f"{sign} {self._at}" if self._at else sign, width, "green" if self.marked.right else "red")
+            return ("" if self.has_focus else _("press a"), "muted")
+        sign, _style = self.signed(self.marked.right)
+        return (f"{sign}{self._at}".rstrip(), self.colour(self.marked.right))
 
     def plot(self, width: int) -> list[Text]:
         from dltutor.ui.plots import curves

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from dltutor import blocks, fences, questions
+from dltutor import blocks, fences, lesson, questions
 from dltutor.errors import DltutorError, UsageError
 from dltutor.questions import Deck, Level, Number, Order, Outcome, Pick, Shape
 
@@ -171,6 +172,34 @@ def test_a_question_still_to_be_written_is_told_apart():
     assert fences.is_empty(widget("id: a\nquestion: Q\nchoices: [a, b]", "predict"))
     assert fences.is_empty(widget("id: a\ntitle: T", "review"))
     assert not any(fences.is_empty(widget(text)) for text in (PICK, NUMBER, ORDER, OUTCOME, SHAPE, LEVEL, DECK))
+
+
+ASKING = Path(__file__).parent / "fixtures" / "asking"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("lab: fast", "lab: fats", "no experiment fats"),
+        ("metric: accuracy", "metric: acuracy", "no metric acuracy"),
+        ("answer: 7", "answer: seven", "a number"),
+        ("id: slope, front", "id: intercept, front", "taken by line"),
+    ],
+)
+def test_a_lesson_with_a_faulty_question_is_refused(tmp_path, old, new, words):
+    folder = Path(shutil.copytree(ASKING, tmp_path / "asking"))
+    source = (folder / "lesson.md").read_text(encoding="utf-8")
+    (folder / "lesson.md").write_text(source.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DltutorError, match=words) as caught:
+        lesson.load(folder)
+    assert f"{folder / 'lesson.md'}:" in str(caught.value)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_lesson_holds_its_questions_in_its_language(language):
+    found = lesson.load(ASKING, language, strict=True)
+    kinds = [type(widget.body) for widget in found.widgets() if widget.kind in ("quiz", "predict", "review")]
+    assert kinds == [Pick, Pick, Number, Order, Pick, Outcome, Shape, Level, Deck]
 
 
 # ---------------------------------------------------------------- translations

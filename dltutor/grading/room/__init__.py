@@ -94,7 +94,7 @@ class Room:
         self._lock = threading.Lock()
         self._view = view.for_grading(worker)
         self._warm = LINUX and tier != "bubblewrap"
-        self._zygote: Zygote | None = Zygote(tier, worker) if self._warm else None
+        self._zygote: Zygote | None = Zygote(tier, worker, self._view) if self._warm else None
 
     def run(self, request: bytes, limits: Limits = Limits()) -> Outcome:  # noqa: B008 - it is frozen
         """What `work(request)` of the worker returned, or why it didn't."""
@@ -117,7 +117,7 @@ class Room:
         return sentences.outcome(ended, limits)
 
     def _warmly(self, message: bytes, limits: Limits) -> Ended:
-        self._zygote = self._zygote or Zygote(self.tier, self.worker)
+        self._zygote = self._zygote or Zygote(self.tier, self.worker, self._view)
         try:
             return Ended.unpack(self._zygote.ask(message, limits.wall + PATIENCE))
         except OSError:  # it is gone, or hangs: the next run gets a new one
@@ -132,11 +132,11 @@ class Room:
 class Zygote:
     """The warm Python (zygote.py), seen from outside."""
 
-    def __init__(self, tier: str, worker: str) -> None:
+    def __init__(self, tier: str, worker: str, seen: view.View) -> None:
         pipe = subprocess.PIPE
         environment = zygote.NO_SECRETS | _libraries()
         self._process = subprocess.Popen(
-            python("zygote", tier, worker), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,
+            python("zygote", tier, worker, seen.as_text()), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,
             env=environment, cwd="/", start_new_session=True, bufsize=0,
         )  # fmt: skip
         try:

@@ -42,7 +42,7 @@ def lock_this_process(readable: Iterable[Path] = (), limits: Limits = TRAINING, 
 
 def _lock(tier: str, seen: view.View, limits: Limits) -> None:
     if tier == "namespaces":
-        within = namespaces.enter(seen)
+        within = namespaces.enter(seen, with_parent=True)
         namespaces.settle(within, limits.scratch)
         within.close()
         linux.die_with_parent()  # anew: the kernel forgets it with the change of user

@@ -39,13 +39,16 @@ class Inside:
         os.close(self.proc)
 
 
-def enter(view: View) -> Inside:
-    """Return in a new process, the first one inside; this one waits for it and ends as it does."""
+def enter(view: View, with_parent: bool = False) -> Inside:
+    """Return in a new process, the first one inside; this one waits for it and ends as it does.
+
+    It also ends, `with_parent`, when the thread that has started it does.
+    """
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     _separate(proc)
     child = os.fork()
     if child:
-        _wait_for(child)
+        _wait_for(child, with_parent)
     linux.die_with_parent()
     processes = os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
     _build(view, proc)
@@ -68,7 +71,7 @@ def settle(inside: Inside, scratch: int) -> None:
     """Give up all rights: an ordinary user in a namespace of users, with `scratch` bytes of files to write."""
     linux.unshare(linux.NEWNS | linux.NEWIPC)
     flags = linux.MS_NOSUID | linux.MS_NODEV
-    linux.mount("tmpfs", SCRATCH, "tmpfs", flags, f"size={scratch},mode=1777")
+    linux.mount("tmpfs", SCRATCH, "tmpfs", flags, f"size={scratch},nr_inodes=4096,mode=1777")
     os.chdir(SCRATCH)
     os.environ["TMPDIR"] = SCRATCH
     if os.getuid() == 0:
@@ -104,9 +107,10 @@ def _map(proc: int, user: int, group: int) -> None:
         os.close(file)
 
 
-def _wait_for(child: int) -> NoReturn:
+def _wait_for(child: int, with_parent: bool) -> NoReturn:
     """Hold nothing open, so that pipes end when the child does, and end in the same way."""
-    linux.die_with_parent()
+    if with_parent:
+        linux.die_with_parent()
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)

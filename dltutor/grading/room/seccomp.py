@@ -28,7 +28,7 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # where they stand in what the filte
 
 SPECIAL = {  # has a rule of its own below
     "clone", "clone3", "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "prlimit64", "ioctl", "open", "creat",
-    "openat", "openat2", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "capset",
+    "openat", "openat2", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "capset", "prctl",
 }  # fmt: skip
 OWN_ONLY = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
 
@@ -57,6 +57,7 @@ def program(own: int, read_only: bool = False, machine: str = linux.MACHINE) -> 
     rules += [_only(of(name), {own}) for name in OWN_ONLY]
     rules += [_only(of("prlimit64"), {0, own}), _threads_only(of("clone")), _refused(of("clone3"), errno.ENOSYS)]
     rules += [_never(of("ioctl"), 1, TIOCSTI), _never(of("ioctl"), 1, TIOCLINUX)]
+    rules += [_never(of("prctl"), 0, linux.PR_SET_PDEATHSIG)]  # whatever watches over this process, it dies with it
     if read_only:
         rules += [_refused(of("creat")), _refused(of("openat2"), errno.ENOSYS)]
         rules += [_without(of("open"), 1, O_TRUNC), _without(of("openat"), 2, O_TRUNC)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 from dltutor.grading.room import inside
@@ -14,10 +15,12 @@ NEARLY = 0.3  # seconds that the clock of a process may lag behind its limit
 IDLE = 0.1  # of the time: who used less of the processor did not loop, however busy the machine
 MUCH = 0.6  # of the memory: who crashes with so much most likely wanted more
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # characters that move a terminal's cursor and the like
+
 
 def outcome(ended: Ended, limits: Limits) -> Outcome:
     kind, sentence = _kind(ended, limits)
-    printed = ended.printed.decode(errors="replace")
+    printed = CONTROL.sub("", ended.printed.decode(errors="replace"))
     return Outcome(ended.reply, printed, kind, sentence, ended.seconds)
 
 

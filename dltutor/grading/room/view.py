@@ -4,6 +4,7 @@ learner's own files."""
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,13 @@ class View:
         for path in self.readable:
             yield from _around(path, self.hidden)
         yield from self.shown
+
+    def as_text(self) -> str:
+        return json.dumps([list(map(str, paths)) for paths in (self.readable, self.hidden, self.shown)])
+
+    @classmethod
+    def from_text(cls, text: str) -> View:
+        return cls(*(tuple(map(Path, names)) for names in json.loads(text)))
 
     def folders(self) -> set[Path]:
         """Where Python looks for what is shown."""

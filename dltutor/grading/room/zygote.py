@@ -19,8 +19,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, NoReturn
 
-from dltutor.grading.room import inside, landlock, linux, namespaces, seccomp, view
+from dltutor.grading.room import inside, landlock, linux, namespaces, seccomp
 from dltutor.grading.room.limits import Limits
+from dltutor.grading.room.view import View
 from dltutor.grading.room.watch import Watch, kill_group
 
 LENGTH = struct.Struct("!Q")
@@ -34,11 +35,11 @@ NO_SECRETS = {
 Wall = Callable[[Limits], None]
 
 
-def main(tier: str, worker: str) -> NoReturn:
+def main(tier: str, worker: str, seen: str) -> NoReturn:
     """Serve until nobody listens any more."""
     requests, replies = _claim_pipes()
     try:
-        place = _Place(tier, worker)
+        place = _Place(tier, View.from_text(seen))
         work = loaded(worker)
     except BaseException as error:  # the process edge: whoever started this is told why it isn't there
         write(replies, f"{type(error).__name__}: {error}".encode())
@@ -64,9 +65,8 @@ def loaded(worker: str) -> tuple[inside.Work, inside.Work]:
 class _Place:
     """Where the children of this process run: behind the walls of `tier`."""
 
-    def __init__(self, tier: str, worker: str) -> None:
-        self.tier = tier
-        self.view = view.for_grading(worker)
+    def __init__(self, tier: str, view: View) -> None:
+        self.tier, self.view = tier, view
         self.pieces = list(self.view.pieces()) if tier == "landlock" else []
         self.inside = namespaces.enter(self.view) if tier == "namespaces" else None
 
@@ -90,6 +90,7 @@ class _Place:
             landlock.restrict(self.pieces, self.view.folders())
         if self.tier != "limits":
             linux.drop_capabilities()
+            linux.die_with_parent()
             seccomp.restrict(read_only=self.tier == "landlock")
         gc.enable()
         inside.serve(work, request, reply)

@@ -285,8 +285,9 @@ class Watcher:
             self.progress.note_hint(self.exercise.lesson, self.exercise.name, self._hints)
         from dltutor.ui.prose import inked
 
-        which = _("Hint {n} of {total}").format(n=self._hints, total=len(hints))
-        console().print(f"\n{which}:", inked(hints[self._hints - 1], lambda name: INKS.get(name, "")))
+        for number, hint in enumerate(hints[: self._hints], 1):
+            which = _("Hint {n} of {total}").format(n=number, total=len(hints))
+            console().print(f"\n{which}:", inked(hint, lambda name: INKS.get(name, "")))
 
     def _turn(self) -> bool:
         following = first_open(self.course, self.progress, self.exercise.key)

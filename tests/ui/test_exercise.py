@@ -133,6 +133,14 @@ async def test_letters_are_text_while_one_writes_and_keys_after_escape(progress)
         assert "# chestc" not in editor(pilot).text
 
 
+async def test_a_click_into_the_text_or_enter_begins_to_write(progress):
+    async with at(progress, size=LARGE) as pilot:
+        await pilot.click(Editor, offset=(20, 2))
+        await until(pilot, lambda: pilot.app.screen.writes)
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: pilot.app.screen.writes)
+
+
 async def test_a_new_line_is_as_deep_as_the_one_before_and_deeper_after_a_colon(progress):
     async with at(progress) as pilot:
         await write(pilot, "    for i in range(y.size):")
@@ -279,6 +287,17 @@ async def test_a_grader_that_dies_is_told_and_replaced(progress):
         await pilot.press("c")
         await shown(pilot, "Everything is right")
         assert len(pilot.app.graders) == 2
+
+
+async def test_a_save_while_it_is_being_checked_is_checked_afterwards(progress):
+    async with at(progress, "mse-backward", None) as pilot:
+        await write(pilot, "# first")
+        await pilot.press("ctrl+r")
+        await shown(pilot, "checking… gradient")
+        file(progress).write_text("# second\n")
+        await until(pilot, lambda: editor(pilot).text == "# second\n")
+        pilot.app.graders[0].say(WRONG, number=1)
+        await until(pilot, lambda: [check.source for check in pilot.app.asked][1:] == ["# second\n"])
 
 
 async def test_attempts_are_kept(progress):

@@ -86,7 +86,7 @@ class Message(Dialog):
 class Confirm(Dialog):
     """A question; true where it is answered with yes."""
 
-    BINDINGS = [bind("y,enter", "agree", "yes", "yes, do it"), bind("n,escape", "close", "no", "no, leave it as it is")]
+    BINDINGS = [bind("y", "agree", "yes", "yes, do it"), bind("n,escape", "close", "no", "no, leave it as it is")]
 
     def __init__(self, question: str) -> None:
         super().__init__()

@@ -154,6 +154,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self._stamp = stamp(self.path)
         self._timer: Timer | None = None
         self._check: Worker[None] | None = None
+        self._again = False  # a check was asked for while one ran
         self._checked: tuple[str, bool] | None = None  # the last source with a verdict, and whether it passed
 
     def _read(self) -> str:
@@ -295,6 +296,9 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.editor.read_only = False
         self.show_pane("code")
 
+    def on_editor_entered(self) -> None:
+        self.action_edit()
+
     def on_editor_left(self) -> None:
         self.editor.read_only = True
         self.refresh_bindings()
@@ -390,7 +394,9 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     def action_check(self) -> None:
         if self._check and self._check.is_running:
+            self._again = True
             return
+        self._again = False
         self.save()
         self.verdict.checking("")
         if self.is_narrow:
@@ -404,6 +410,9 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
             self.verdict.trouble(error if isinstance(error, DltutorError) else DltutorError(str(error)))
             return
         self.hear(verdict, source)
+        if self._again and self.editor.text != source:
+            self._check = None
+            self.action_check()
 
     def hear(self, verdict: wire.Verdict, source: str) -> None:
         """Show a verdict on `source`, and keep it."""
@@ -465,15 +474,21 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.ask(words, lambda: self.put(self.exercise.solution))
 
     def action_reset(self) -> None:
-        words = _("Begin anew? Your text goes back to the start. In the text, ctrl+z brings it back.")
+        words = _(
+            "Begin anew? Your text goes back to the start; hints, tries and success are forgotten. "
+            "In the text, ctrl+z brings it back."
+        )
         self.ask(words, self.reset)
 
     def reset(self) -> None:
         with self.app.writing():
             self.app.progress.reset_exercise(*self.key)
+        self._checked = None
+        self.remove_class("-solution")
         self.verdict.wait(self.first_words())
         self.put(self.exercise.start)
         self.show_top()
+        self.run_worker(self.page.set(self.lesson, self.exercise, 0), group="task")
 
     def put(self, text: str) -> None:
         self.editor.mark(None)

@@ -45,7 +45,13 @@ class Editor(InTutor, TextArea):
     Editor .text-area--selection { background: $input-selection-background; color: $block-cursor-foreground; }
     Editor .text-area--matching-bracket { background: $faint; text-style: bold; }
     """
-    BINDINGS = [bind("escape", "leave", "keys", "leave the text: letters are keys again")]
+    BINDINGS = [
+        bind("escape", "leave", "keys", "leave the text: letters are keys again"),
+        bind("enter", "enter", "", "write here; escape ends it"),
+    ]
+
+    class Entered(Message):
+        """The learner wants to write: a click, or enter."""
 
     class Left(Message):
         """The learner has pressed escape."""
@@ -69,7 +75,9 @@ class Editor(InTutor, TextArea):
         self.theme = self.app.theme
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return not self.read_only if action == "leave" else super().check_action(action, parameters)
+        if action in ("leave", "enter"):
+            return self.read_only == (action == "enter")
+        return super().check_action(action, parameters)
 
     def replace_all(self, text: str) -> None:
         """Put `text` in the place of all that is written; undo brings that back."""
@@ -122,6 +130,13 @@ class Editor(InTutor, TextArea):
             event.stop()
             event.prevent_default()
             actions[event.key]()
+
+    def action_enter(self) -> None:
+        self.post_message(self.Entered())
+
+    def on_click(self) -> None:
+        if self.read_only:
+            self.action_enter()
 
     def action_leave(self) -> None:
         self.post_message(self.Left())

@@ -25,7 +25,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FunctionType
+from types import FunctionType, TracebackType
 from typing import Any
 
 import numba
@@ -166,7 +166,6 @@ class Learner:
         except BaseException as error:
             return {"fault": fault("compile", error, self.file)}
 
-
     def _unknown_name(self) -> Header | None:
         """Python cannot run what is for a card, and Numba does not say which name it is that nobody defines."""
         for function in self.plain.values():
@@ -235,22 +234,25 @@ def fault(stage: str, error: BaseException, file: str) -> Header:
 
 
 def line_of(error: BaseException, file: str) -> int | None:
+    """By what ran, by what Numba says it was at, or by what it was looking at."""
     if isinstance(error, SyntaxError):
         return error.lineno
-    lines = [line for line in lines_of(error) if line[0] == file]
-    if lines:
-        return lines[-1][1]
-    location = getattr(error, "loc", None)
-    if location is not None and os.path.basename(location.filename) == file:
-        return int(location.line)
+    ran = [frame.tb_lineno for frame in frames(error) if frame.tb_frame.f_code.co_filename == file]
+    if ran:
+        return ran[-1]
     named = re.findall(rf'{re.escape(file)}", line (\d+)|{re.escape(file)} \((\d+)\)', str(error))
-    return int(named[-1][0] or named[-1][1]) if named else None
+    if named:
+        return int(named[0][0] or named[0][1])
+    places = [getattr(error, "loc", None)]
+    places += [getattr(value, "loc", None) for frame in frames(error) for value in frame.tb_frame.f_locals.values()]
+    lines = [int(place.line) for place in places if os.path.basename(getattr(place, "filename", "")) == file]
+    return lines[-1] if lines else None
 
 
-def lines_of(error: BaseException) -> Iterator[tuple[str, int]]:
+def frames(error: BaseException) -> Iterator[TracebackType]:
     trace = error.__traceback__
     while trace:
-        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        yield trace
         trace = trace.tb_next
 
 

@@ -1,4 +1,4 @@
-"""The mean squared error and its gradient, in NumPy."""
+"""Mean squared error and its gradient."""
 
 import numpy as np
 

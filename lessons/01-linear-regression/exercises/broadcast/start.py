@@ -1,4 +1,4 @@
-"""The mean squared error and its gradient, in NumPy, with one fault."""
+"""Mean squared error and its gradient, with one fault."""
 
 import numpy as np
 

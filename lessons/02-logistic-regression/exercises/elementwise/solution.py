@@ -1,4 +1,4 @@
-"""The score of every sample, in NumPy."""
+"""The score of every sample."""
 
 
 def dense_forward(x, w, b, y):

@@ -1,4 +1,4 @@
-"""The score of every sample, in NumPy, with one fault."""
+"""The score of every sample, with one fault."""
 
 
 def dense_forward(x, w, b, y):

@@ -1,4 +1,4 @@
-"""The gradient of the cross-entropy at the score."""
+"""Gradient of the cross-entropy."""
 
 import numpy as np
 

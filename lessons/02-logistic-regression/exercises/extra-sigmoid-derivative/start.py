@@ -1,4 +1,4 @@
-"""The gradient of the cross-entropy at the score, with one fault."""
+"""Gradient of the cross-entropy, with one fault."""
 
 import numpy as np
 

@@ -225,7 +225,11 @@ def _marked_several(quiz: Pick, given: Sequence[int]) -> Marked:
 
 def _reasons(quiz: Pick, places: Sequence[int]) -> list[str]:
     choices = [quiz.choices[place] for place in places]
-    return [_("“{choice}”: {why}").format(choice=choice.text, why=choice.why) for choice in choices if choice.why]
+    return [
+        _("“{choice}”: {why}").format(choice=choice.text.rstrip(".。"), why=choice.why)
+        for choice in choices
+        if choice.why
+    ]
 
 
 def _marked_number(quiz: Number, given: Any) -> Marked:
@@ -244,7 +248,7 @@ def _marked_order(quiz: Order, given: Sequence[int]) -> Marked:
     if list(given) == right:
         return Marked(True, quiz.why)
     first = next(n for n, (place, should) in enumerate(zip(given, right, strict=True)) if place != should)
-    early = _("“{item}” comes later.").format(item=quiz.items[given[first]])
+    early = _("“{item}” comes later.").format(item=quiz.items[given[first]].rstrip(".。"))
     if not first:
         return Marked(False, early)
     good = plural("The first is in its place.", "The first {n} are in their places.", first)

@@ -161,6 +161,10 @@ def due_as_text(progress: Progress) -> str:
             f"{lesson}  {entry.title if entry else ''}",
             *(f"  {_short(each.question.text)}" for each in group),
         ]
+    waiting = schedule.unreadable(progress, course, due, now)
+    if waiting:
+        told = _("Cards of {lessons} wait: it can't be read. Opening it says why.")
+        lines += ["", told.format(lessons=", ".join(waiting))]
     return "\n".join([*lines, *_next(progress, course, now)])
 
 

@@ -165,6 +165,13 @@ def due(progress: Progress, course: Course, now: datetime | None = None) -> list
     return _mixed(found for entry in course.entries for found in _found(progress, entry, cards.get(entry.id, []), now))
 
 
+def unreadable(progress: Progress, course: Course, found: Iterable[Due], now: datetime | None = None) -> list[str]:
+    """Titles of lessons that have something due, and can't be read."""
+    now = now or datetime.now(UTC)
+    waiting = {card.lesson for card in progress.cards() if _is_due(card, now)} - {each.lesson for each in found}
+    return [entry.title for entry in course.entries if entry.id in waiting and not _loaded(entry)]
+
+
 def introduce(progress: Progress, lesson: Lesson, sections: Iterable[str], now: datetime | None = None) -> None:
     """The cards of these sections, which were read, are due from now on; those that are known stay as they are."""
     now, read = now or datetime.now(UTC), set(sections)

@@ -153,6 +153,24 @@ async def test_a_review_looks_as_it_did(progress: Progress, language: str, size:
         await same_as_snapshot(pilot, f"review-end-{name}")
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "140x45"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_first_screen_of_a_learner_looks_as_it_did(
+    progress: Progress, language: str, size: tuple[int, int]
+) -> None:
+    i18n.use(language)
+    make_due(progress, "even", "deck/sign")
+    schedule.rate(progress, "91-odds", "deck/formula", schedule.AGAIN)
+    progress.complete("91-odds", "idea")
+    progress.set_place("91-odds", "cards")
+    for item, sure, right in (("a", 3, True), ("b", 3, False), ("c", 2, True), ("d", 1, False)):
+        progress.add_guess("91-odds", item, 0, sure)
+        progress.resolve_guess("91-odds", item, 0, right)
+    async with tutor(progress, size, review=False) as pilot:
+        await until(pilot, lambda: pilot.app.screen.chosen and pilot.app.screen.chosen.id == "91-odds")
+        await same_as_snapshot(pilot, f"home-today-{language}-{size[0]}x{size[1]}-dark")
+
+
 # ---------------------------------------------------------------- a sitting
 
 
@@ -296,6 +314,14 @@ async def test_nothing_due_says_so_and_when(progress: Progress) -> None:
 async def test_a_new_learner_is_told_where_cards_come_from(progress: Progress) -> None:
     async with tutor(progress) as pilot:
         await shown(pilot, "Whatever you answer in a lesson comes back here")
+
+
+async def test_a_lesson_that_cannot_be_read_is_named(progress: Progress, tmp_path: Path) -> None:
+    make_due(progress, "deck/sign")
+    file = tmp_path / "91-odds" / "lesson.md"
+    file.write_text(file.read_text().replace("{#cards}", ""))
+    async with tutor(progress) as pilot:
+        await shown(pilot, "Cards of Odds and chances wait: it can't be read.")
 
 
 # ---------------------------------------------------------------- ways to it

@@ -114,7 +114,7 @@ def _set_apart(tex: str) -> str:
 class ReviewScreen(InTutor, Screen[None]):
     DEFAULT_CSS = """
     ReviewScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
-    ReviewScreen #body { height: 1fr; padding: 1 2; align-horizontal: center; scrollbar-size-vertical: 1; }
+    ReviewScreen #body { height: 1fr; padding: 0 2; align-horizontal: center; scrollbar-size-vertical: 1; }
     ReviewScreen #body > * { width: 100%; max-width: 84; }
     ReviewScreen #body > Card:focus { background: $background; }
     ReviewScreen #from { height: auto; margin: 0 0 1 0; }
@@ -134,6 +134,7 @@ class ReviewScreen(InTutor, Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._due: list[Due] = []
+        self._unreadable: list[str] = []
         self._at = -1  # -1: they are still being looked for
         self._came: dict[int, bool] = {}  # place in the row -> whether it was known
 
@@ -152,6 +153,7 @@ class ReviewScreen(InTutor, Screen[None]):
 
     def _look(self) -> list[Due]:
         due = schedule.due(self.app.progress, self.app.course)
+        self._unreadable = schedule.unreadable(self.app.progress, self.app.course, due)
         schedule.prepare()
         return due
 
@@ -228,7 +230,9 @@ class ReviewScreen(InTutor, Screen[None]):
 
     def _end(self) -> Text:
         text = Text.assemble((self._how_it_went(), f"bold {self.app.ink('blue')}"), "\n\n")
-        return text.append_text(self._to_look_at()).append("\n".join(filter(None, [self._left(), self._next()])))
+        return text.append_text(self._to_look_at()).append(
+            "\n".join(filter(None, [self._left(), self._waiting(), self._next()]))
+        )
 
     def _how_it_went(self) -> str:
         known, asked = sum(self._came.values()), len(self._came)
@@ -242,6 +246,10 @@ class ReviewScreen(InTutor, Screen[None]):
     def _left(self) -> str:
         left = len(self._due) - len(self._came)
         return plural("{n} skipped card is still due.", "{n} skipped cards are still due.", left) if left else ""
+
+    def _waiting(self) -> str:
+        told = _("Cards of {lessons} wait: it can't be read. Opening it says why.")
+        return told.format(lessons=", ".join(self._unreadable)) if self._unreadable else ""
 
     def _to_look_at(self) -> Text:
         """What was not known, by lesson."""

@@ -108,6 +108,7 @@ class Lab(InTutor, Vertical):
         self._link: Link | None = None
         self._swap = asyncio.Lock()  # of engines: one at a time, so that none is left behind
         self._left = False
+        self._compiles_first = False  # ours, which a locked engine could not keep
         self._watchdog = Watchdog()
         self._wanted = False  # run as soon as it is ready
         self._kept = True  # the present run is in the progress file, or not worth it
@@ -217,12 +218,19 @@ class Lab(InTutor, Vertical):
             self.show_told()
         self.state = fold(self.state, event)
         if isinstance(event, wire.Ready):
-            self.begin(paused=not self._wanted)
+            self.ready()
         if isinstance(event, wire.Finished | wire.Failed):
             self.keep()
             self.compare()
         if not isinstance(event, wire.Metrics | wire.Frame):
             self.show_status()
+
+    def ready(self) -> None:
+        if self._compiles_first:
+            self._compiles_first = False
+            self.restart_engine()
+        else:
+            self.begin(paused=not self._wanted)
 
     def keep(self) -> None:
         """Keep the present run, once; at once, as the terminal may be gone."""
@@ -329,7 +337,9 @@ class Lab(InTutor, Vertical):
         self.own, self.before, self.guesses = own, None, ()
         if body is not None:
             self.set_up(body)
-        self.restart_engine()
+        self._compiles_first = bool(own) and not self.state.own and self.state.status in ("starting", "compiling")
+        if not self._compiles_first:
+            self.restart_engine()
 
     def action_own(self) -> None:
         """From ours to the learner's, and back."""

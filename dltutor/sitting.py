@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dltutor.errors import UsageError
-from dltutor.i18n import _
+from dltutor.i18n import _, plural
 
 if TYPE_CHECKING:
     from dltutor.progress import Progress
@@ -66,13 +66,26 @@ def _wanted(lesson: str, play: Path | None) -> str:
 
 
 def farewell(tutor: Tutor, progress: Progress) -> list[str]:
-    """What is to be said after quitting: how each run went, and what the progress file has to say."""
+    """What is to be said after quitting: how each run went, what comes back, what the progress file has to say."""
     told = tutor.runs[-RUNS_TOLD:]
     lines = [told_run(tutor, state) for state in told]
     if len(tutor.runs) > len(told):
         count = len(tutor.runs) - len(told)
         lines.insert(0, _("{n} more runs; `dltutor progress show` lists them.").format(n=count))
-    return [*lines, *filter(None, [progress.notice])]
+    return [*lines, *filter(None, [coming(tutor, progress), progress.notice])]
+
+
+def coming(tutor: Tutor, progress: Progress) -> str:
+    """What there is to review, today or tomorrow."""
+    from dltutor.days import count_due
+
+    today, tomorrow = count_due(progress, [entry.id for entry in tutor.course.entries])
+    if today:
+        return plural("{n} card is due: `dltutor review`", "{n} cards are due: `dltutor review`", today)
+    later = plural(
+        "{n} card comes back tomorrow: `dltutor review`", "{n} cards come back tomorrow: `dltutor review`", tomorrow
+    )
+    return later if tomorrow else ""
 
 
 def told_run(tutor: Tutor, state: RunState) -> str:

@@ -405,3 +405,14 @@ def test_the_first_paint_needs_no_schedule() -> None:
 @pytest.mark.parametrize("where", [FlipCard, ReviewScreen])
 def test_every_key_says_what_it_does(where: type) -> None:
     assert where.BINDINGS and all(binding.tooltip for binding in where.BINDINGS)
+
+
+async def test_after_quitting_it_is_said_what_comes_back(progress: Progress) -> None:
+    from dltutor.sitting import farewell
+
+    async with tutor(progress, review=False) as pilot:
+        assert farewell(pilot.app, progress) == []
+        schedule.answered(progress, "91-odds", "even", False)
+        assert farewell(pilot.app, progress) == ["1 card comes back tomorrow: `dltutor review`"]
+        make_due(progress, "deck/sign", "deck/formula")
+        assert farewell(pilot.app, progress) == ["2 cards are due: `dltutor review`"]

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from dltutor.ui.theme import DARK, LIGHT
 from dltutor.ui.widgets.key_bar import bind
 
 if TYPE_CHECKING:  # not needed for the first paint
+    from dltutor.checking import Grader
     from dltutor.link import EngineLink, Link, Playback
     from dltutor.ui.run_state import RunState
     from dltutor.ui.screens.lesson import LessonScreen
@@ -102,8 +104,14 @@ class Tutor(TerminalMixin, App[None]):
         spare, self._spare = self._spare, None
         return spare or EngineLink()
 
+    @cached_property
+    def grader(self) -> Grader:
+        """What checks exercises: one for all of a lesson, so that it stays warm."""
+        from dltutor.checking import Grader
+
+        return Grader(self.make_grader)
+
     def make_grader(self) -> Link:
-        """What checks an exercise."""
         from dltutor.link import GraderLink
 
         return GraderLink()
@@ -121,10 +129,16 @@ class Tutor(TerminalMixin, App[None]):
             await spare.send(Prepare())
             self._spare = spare
 
-    async def _dismiss_engine(self) -> None:
+    async def _dismiss_spare(self) -> None:
+        """End the processes that wait for something to do."""
         if self._spare:
             await self._spare.close()
         self._spare = None
+        await self._dismiss_grader()
+
+    async def _dismiss_grader(self) -> None:
+        if "grader" in vars(self):
+            await self.grader.close()
 
     def keep_run(self, state: RunState) -> None:
         self.runs.append(state)
@@ -201,6 +215,7 @@ class Tutor(TerminalMixin, App[None]):
     def leave_lesson(self) -> None:
         self.pop_screen()
         self.run_worker(self._renew_screens())
+        self.run_worker(self._dismiss_grader())
         self.run_worker(self._prepare_engine())
 
     def open_review(self) -> None:
@@ -226,7 +241,7 @@ class Tutor(TerminalMixin, App[None]):
         self.exit()
 
     async def _close_screens(self) -> None:
-        await self._dismiss_engine()
+        await self._dismiss_spare()
         for screen in self.screen_stack:
             if hasattr(screen, "close"):
                 await screen.close()
@@ -246,8 +261,8 @@ class Tutor(TerminalMixin, App[None]):
         with self.writing():
             self.progress.set_preference("language", i18n.current())
         self.course = catalogue(i18n.current())
+        await self._dismiss_spare()  # they speak the language in which they were started
         await self._renew_screens()
-        await self._dismiss_engine()  # it speaks the language in which it was started
 
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name

@@ -300,6 +300,22 @@ async def test_a_save_while_it_is_being_checked_is_checked_afterwards(progress):
         await until(pilot, lambda: [check.source for check in pilot.app.asked][1:] == ["# second\n"])
 
 
+async def test_a_grader_stays_warm_for_the_next_exercise_unless_it_is_still_at_work(progress):
+    async with at(progress, "mse-backward", WRONG, None, RIGHT) as pilot:
+        await pilot.press("c")
+        await shown(pilot, "dy is wrong")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.outcomes == [None])
+        assert not pilot.app.graders[0].closed
+        pilot.app.push_screen(task_screen(lessons.load(FIXTURE), "flat-line"), pilot.app.outcomes.append)
+        await shown(pilot, "Bug hunt")
+        await pilot.press("c")
+        await shown(pilot, "checking… gradient")
+        assert len(pilot.app.graders) == 1
+        await pilot.press("t")
+        await until(pilot, lambda: pilot.app.graders[0].closed)
+
+
 async def test_attempts_are_kept(progress):
     async with at(progress, "mse-backward", WRONG, RIGHT) as pilot:
         await pilot.press("c")

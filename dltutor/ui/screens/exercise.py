@@ -21,7 +21,7 @@ from textual.widgets import Static, TextArea
 from textual.worker import Worker
 
 from dltutor import exercises, lesson, wire
-from dltutor.checking import Grader, saves, stamp
+from dltutor.checking import saves, stamp
 from dltutor.errors import DltutorError
 from dltutor.exercises import Exercise, Workbook
 from dltutor.i18n import _, plural
@@ -147,7 +147,6 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     def __init__(self, lesson: Lesson, exercise: Exercise) -> None:
         super().__init__()
         self.lesson, self.exercise = lesson, exercise
-        self.grader = Grader(self.app.make_grader)
         self.workbook = Workbook()
         self.path = self.workbook.path(exercise)
         self._saved = self._read()  # what the file holds
@@ -237,7 +236,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.verdict.recolour()
         self.show_top()
         await self.page.set(self.lesson, self.exercise, self.page.hints)
-        self.run_worker(self._renew_grader(), group="prepare")  # it speaks the language in which it was started
+        self.run_worker(self._prepare(), group="prepare")
 
     # ------------------------------------------------------------ one thing at a time
 
@@ -388,7 +387,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     async def _prepare(self) -> None:
         try:
-            await self.grader.prepare()
+            await self.app.grader.prepare()
         except OSError as error:  # no process to be had: told when a check wants one
             self.log(error)
 
@@ -405,7 +404,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     async def _judge(self, source: str) -> None:
         try:
-            verdict = await self.grader.check(self.exercise.key, source, self.verdict.checking)
+            verdict = await self.app.grader.check(self.exercise.key, source, self.verdict.checking)
         except (DltutorError, OSError) as error:
             self.verdict.trouble(error if isinstance(error, DltutorError) else DltutorError(str(error)))
             return
@@ -435,7 +434,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.run_worker(self._renew_grader(), group="prepare")
 
     async def _renew_grader(self) -> None:
-        await self.grader.close()
+        await self.app.grader.close()
         await self._prepare()
 
     # ------------------------------------------------------------ help of all kinds
@@ -537,10 +536,9 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.dismiss(outcome)
 
     async def close(self) -> None:
-        """Keep everything, and leave no grader behind."""
+        """Keep everything."""
         self.save()
         self._keep_place()
-        await self.grader.close()
 
     # ------------------------------------------------------------ where the learner left
 

@@ -314,6 +314,20 @@ async def test_a_guess_at_work_is_not_disturbed(progress):
         await shown(pilot, "How sure are you?")
 
 
+async def test_what_a_run_has_told_is_seen_on_coming_back_to_the_text(progress):
+    progress.add_guess("asking", "too-long", 0, 1)
+    async with reading(progress, "curve", size=(40, 24)) as pilot:
+        await shown(pilot, "Predict")
+        reader(pilot).query_one(Experiment).focus(scroll_visible=False)
+        reader(pilot).scroll_home(animate=False)
+        progress.resolve_guess("asking", "too-long", 2, False)
+        reader(pilot).renew_cards()
+        await pilot.pause()
+        assert "So far" not in text(pilot)
+        reader(pilot).focus()
+        await shown(pilot, "So far")
+
+
 # ---------------------------------------------------------------- in the text
 
 

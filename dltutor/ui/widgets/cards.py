@@ -89,16 +89,19 @@ class Card(InTutor, Widget, can_focus=True):
         """A line of its own, in line with the choices."""
         return self.hanging("  ", Text(text, self.ink(colour)), width)
 
-    def reveal(self, first: int, last: int) -> None:
-        """Scroll such that these of its lines are seen; the last rather than the first."""
+    def reveal(self, first: int = 0, last: int | None = None) -> None:
+        """Scroll such that these of its lines are seen, to its end where no last one is given; where there are too many
+        for the screen, the last ones."""
         self.call_after_refresh(self._bring_up, first, last)
 
-    def _bring_up(self, first: int, last: int) -> None:
+    def _bring_up(self, first: int, last: int | None) -> None:
         pane = next((above for above in self.ancestors if isinstance(above, Widget) and above.is_scrollable), None)
-        if pane:
-            top, height = self.virtual_region.y, pane.scrollable_content_region.height
-            first = max(first, last - height + 1)
-            pane.scroll_to_region(Region(0, top + first, 1, last - first + 1), animate=False)
+        height = pane.scrollable_content_region.height if pane else 0
+        if not pane or not height:  # it is not on the screen
+            return
+        last = len(self._lines(self.content_size.width)) - 1 if last is None else last
+        first = max(first, last - height + 1)
+        pane.scroll_to_region(Region(0, self.virtual_region.y + first, 1, last - first + 1), animate=False)
 
 
 def day(at: str) -> str:

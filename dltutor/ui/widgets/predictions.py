@@ -59,6 +59,7 @@ class PredictCard(Question):
         self.compared: Comparison | None = None
         self._phase = "choosing"  # then: sure, kept, told
         self._changing = False  # the learner is at it: what is kept does not matter
+        self._unseen = False  # the truth was told while the learner looked elsewhere
         self._at = ""
         self._texts = ["", ""]  # the ends of a range
         self._field = 0
@@ -77,8 +78,17 @@ class PredictCard(Question):
         self.given, self.confidence, self._at = kept.guess, kept.confidence, day(kept.at)
         if kept.right is not None:
             self.compared = questions.compare_with(self.prediction, kept.guess, kept.outcome)
+        self._unseen = self._phase == "kept" and kept.right is not None
         self._phase = "kept" if kept.right is None else "told"
         self.renew()
+        if self.has_focus:
+            self.show_news()
+
+    def show_news(self) -> None:
+        """Bring up what a run has told since the learner looked here last."""
+        if self._unseen:
+            self._unseen = False
+            self.reveal()
 
     @property
     def is_open(self) -> bool:
@@ -124,7 +134,7 @@ class PredictCard(Question):
     def choose(self, place: int) -> None:
         self.given, self._phase, self._changing = place, "sure", True
         self.renew()
-        self.show_end()
+        self.reveal()
 
     def action_take(self) -> None:
         if self._phase == "sure":
@@ -184,7 +194,7 @@ class PredictCard(Question):
         else:
             self.tell()
         self.renew()
-        self.show_end()
+        self.reveal()
 
     def tell(self) -> None:
         self.compared, self._phase = questions.compare(self.prediction, self.given), "told"

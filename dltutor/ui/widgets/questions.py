@@ -62,11 +62,7 @@ class Question(Card):
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
         if has_focus:
-            self.show_end()
-
-    def show_end(self) -> None:
-        """Bring it on the screen; its end, where it is too long."""
-        self.reveal(0, len(self._lines(self.content_size.width)) - 1)
+            self.reveal()
 
     # ------------------------------------------------------------ choosing
 
@@ -312,7 +308,7 @@ class QuizCard(Question):
             back = schedule.answered(self.app.progress, self.lesson_id, item, right)
             self._back = days.when(back, days.day_of(datetime.now(UTC)))
         self.renew()
-        self.show_end()
+        self.reveal()
         self.post_message(self.Answered(self.lesson_id, item, right))
 
     def action_again(self) -> None:
@@ -327,7 +323,7 @@ class QuizCard(Question):
         if isinstance(self.quiz, Order):
             self._shown = questions.right_answer(self.quiz)
         self.renew()
-        self.show_end()
+        self.reveal()
 
     def typed(self, character: str) -> bool:
         if not isinstance(self.quiz, Number):

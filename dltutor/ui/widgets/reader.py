@@ -187,6 +187,10 @@ class Reader(InTutor, VerticalScroll):
         for task in self.query(TaskCard):
             task.renew()
 
+    def on_focus(self) -> None:
+        for prediction in self.query(PredictCard):
+            prediction.show_news()
+
     def on_predict_card_run(self, message: PredictCard.Run) -> None:
         message.stop()
         bodies = [widget.body for widget in self.lesson.widgets() if widget.kind == "lab" and widget.id == message.lab]

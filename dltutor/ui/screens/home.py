@@ -37,6 +37,8 @@ class Home(InTutor, Screen[None]):
     Home #title { height: 1; padding: 0 2; background: $raised; }
     Home #above { padding: 1 1 0 1; }
     Home #today { padding: 0 1; border-left: wide $orange; }
+    Home.-low #above { padding: 0 1; }
+    Home.-low #today { max-height: 1; }
     Home #body { height: 1fr; }
     Home Lessons { width: 1fr; height: 1fr; border: none; padding: 1 1 0 1; background: $background;
         scrollbar-size-vertical: 1; }
@@ -49,6 +51,7 @@ class Home(InTutor, Screen[None]):
     Home.-narrow #about { width: 100%; height: 1fr; border-left: none; border-top: solid $faint; padding: 0 2; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
     BINDINGS = [
         bind("v", "review", "review", "the cards that are due"),
         bind("slash", "search", "search", "find a lesson by what it is about"),

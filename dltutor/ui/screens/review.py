@@ -165,7 +165,10 @@ class ReviewScreen(InTutor, Screen[None]):
         entries = [entry for entry in self.app.course.entries if entry.id in names and not entry.problem]
         asked = {(one.lesson, one.item): one for entry in entries for one in schedule.asked_in(entry.load())}
         self._due = [Due(asked.get((each.lesson, each.item), each.question), each.since) for each in self._due]
+        turned = any(card.turned for card in self.query(FlipCard))
         await self._turn_to(self._at)
+        for card in self.query(FlipCard) if turned else ():
+            card.action_turn()
 
     # ------------------------------------------------------------ what is shown
 

@@ -418,6 +418,27 @@ reply = bytes(y) + bytes(np.dot(x, x))
     assert there.run(code, Limits()).reply == b"\0\0\x40\x40" * 4
 
 
+@needs_linux
+@pytest.mark.parametrize("tier", WALLED)
+def test_what_is_hidden_in_what_can_be_read_and_what_is_shown_in_what_is_hidden(tier, monkeypatch, tmp_path):
+    """As where dltutor is installed among other packages, or they are installed in the learner's data folder."""
+    if isinstance(found := opened(tier, "present"), str):
+        pytest.skip(found)
+    for name in ("outer/file", "outer/hidden/file", "outer/hidden/shown/file"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text", encoding="utf-8")
+    tmp_path.chmod(0o755)
+    usual = room.view.for_grading(WORKER)
+    outer, hidden = tmp_path / "outer", tmp_path / "outer" / "hidden"
+    seen = room.view.View((*usual.readable, outer), (*usual.hidden, hidden), (*usual.shown, hidden / "shown"))
+    monkeypatch.setattr(room.view, "for_grading", lambda worker: seen)
+    with_view = room.Room(tier, WORKER)
+    names = [str(path) for path in (outer / "file", hidden / "file", hidden / "shown" / "file")]
+    about = {"files": names, "folders": [], "decoy": 1}
+    assert told(attack(with_view, "read", about)) == [names[0], names[2]]
+    with_view.close()
+
+
 @some_users
 def test_the_judges_worker_finds_all_it_needs(there):
     code = """

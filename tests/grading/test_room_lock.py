@@ -136,6 +136,14 @@ def test_its_death_by_a_signal_is_passed_on(locked):
     assert process.wait(20) == -signal.SIGSEGV
 
 
+def test_its_death_by_the_system_is_passed_on(locked):
+    process = locked("say(os.getpid())\nimport time\ntime.sleep(100)")
+    heard(process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
+    os.kill(int(children[0]) if children else process.pid, signal.SIGKILL)
+    assert process.wait(20) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_it_is_gone_with_all_it_holds(locked, number):
     process = locked("say('ready')\nimport time\ntime.sleep(100)")

@@ -117,8 +117,8 @@ class Room:
         return sentences.outcome(ended, limits)
 
     def _warmly(self, message: bytes, limits: Limits) -> Ended:
-        self._zygote = self._zygote or Zygote(self.tier, self.worker, self._view)
         try:
+            self._zygote = self._zygote or Zygote(self.tier, self.worker, self._view)
             return Ended.unpack(self._zygote.ask(message, limits.wall + PATIENCE))
         except OSError:  # it is gone, or hangs: the next run gets a new one
             self.close()

@@ -28,13 +28,17 @@ def version() -> int:
         return 0
 
 
+def require() -> None:
+    """Raise OSError where there is none."""
+    if not version():
+        raise OSError("this kernel has no Landlock")
+
+
 def restrict(readable: Iterable[Path], listed: Iterable[Path] = ()) -> None:
     """From here on this process and its children read these paths and what lies below them, and write nothing.
 
     Of the folders that are `listed`, they learn what is in them.
     """
-    if not version():
-        raise OSError("this kernel has no Landlock")
     rules = _ruleset()
     for path in readable:
         _allow(rules, path, READ_FILE | READ_DIR)

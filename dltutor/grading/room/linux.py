@@ -18,6 +18,7 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP = 1, 4, 24, 38, 22
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 CAPABILITY_VERSION_3 = 0x20080522
+HIGHEST_FILE = 1 << 16  # the number of an open one
 LAST_CAPABILITY = 63  # more than there are: the kernel says no to the rest
 
 NUMBERS = {  # of system calls: on x86_64, on aarch64

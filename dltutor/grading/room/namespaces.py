@@ -6,6 +6,7 @@ these rights away. As root, what would need no namespace of users gets none, unt
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ from dltutor.grading.room import linux
 from dltutor.grading.room.view import View
 
 NOBODY = 65534
-SEPARATE = linux.NEWNS | linux.NEWUTS | linux.NEWIPC | linux.NEWNET | linux.NEWPID
+SEPARATE = linux.NEWUTS | linux.NEWIPC | linux.NEWNET | linux.NEWPID
 READ_ONLY = linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY | linux.MS_NOSUID
 DEVICES = ("null", "zero", "urandom")
 PLACE = "/tmp"  # a folder that every system has: the new root stands on it until it is the root itself
@@ -50,6 +51,8 @@ def enter(view: View, with_parent: bool = False) -> Inside:
     if child:
         _wait_for(child, with_parent)
     linux.die_with_parent()
+    linux.unshare(linux.NEWNS)  # only here: the process that waits keeps its files
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     processes = os.open("self/ns/pid", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
     _build(view, proc)
     return Inside(processes, proc)
@@ -91,7 +94,6 @@ def _separate(proc: int) -> None:
         user, group = os.getuid(), os.getgid()
         linux.unshare(SEPARATE | linux.NEWUSER)
         _map(proc, user, group)
-    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
 
 
 def _own_users(proc: int, user: int, group: int) -> None:
@@ -108,18 +110,27 @@ def _map(proc: int, user: int, group: int) -> None:
 
 
 def _wait_for(child: int, with_parent: bool) -> NoReturn:
-    """Hold nothing open, so that pipes end when the child does, and end in the same way."""
-    if with_parent:
-        linux.die_with_parent()
+    """End as the child does. Nothing else can happen: this process must not go on beside it."""
+    status = 1 << 8
+    try:
+        if with_parent:
+            linux.die_with_parent()
+        _let_go_of_files()
+        _pid, status = os.waitpid(child, 0)
+    finally:
+        if os.WIFSIGNALED(status):
+            with contextlib.suppress(OSError):  # nobody can set what SIGKILL does
+                signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+            os.kill(os.getpid(), os.WTERMSIG(status))
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _let_go_of_files() -> None:
+    """So that pipes end when the child does."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    _pid, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    os.closerange(3, linux.HIGHEST_FILE)
 
 
 # ---------------------------------------------------------------- the files
@@ -174,13 +185,7 @@ def _mounts(proc: int) -> list[str]:
 def _kept(place: str) -> int:
     """The flags of a mount that its owner may have set for good; without them the kernel refuses to change it."""
     flags = os.statvfs(place).f_flag
-    same = os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME
-    return (
-        flags & same
-        | (linux.MS_RELATIME if flags & os.ST_RELATIME else 0)
-        | (0 if _is_device(place) else linux.MS_NODEV)
-    )
-
-
-def _is_device(place: str) -> bool:
-    return place.startswith("/dev/")
+    kept = flags & (os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME)
+    if flags & os.ST_RELATIME:
+        kept |= linux.MS_RELATIME
+    return kept if place.startswith("/dev/") else kept | linux.MS_NODEV

@@ -63,6 +63,7 @@ def probe(request: bytes) -> bytes:
         "the network": lambda: _connect(port),
         "reading files outside": lambda: Path(secret).read_bytes(),
         "writing files outside": lambda: Path(secret).write_bytes(b"overwritten"),
+        "writing what is shown": lambda: os.open(__file__, os.O_WRONLY),
         "changing files outside": lambda: os.chmod(secret, 0o777),
         "signals to processes outside": lambda: os.kill(parent, 0),
         "new processes": _fork,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def _data_folder() -> Path:
 
 
 def _distinct(paths: Iterable[Path]) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(path.absolute() for path in paths if path.exists()))
+    return tuple(dict.fromkeys(path.absolute() for path in paths if os.path.exists(path)))
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -32,7 +32,6 @@ NO_SECRETS = {
     "LANG": "C.UTF-8",
 }
 """The whole environment of code in the room."""
-Wall = Callable[[Limits], None]
 
 
 def main(tier: str, worker: str, seen: str) -> NoReturn:
@@ -67,7 +66,9 @@ class _Place:
 
     def __init__(self, tier: str, view: View) -> None:
         self.tier, self.view = tier, view
-        self.pieces = list(self.view.pieces()) if tier == "landlock" else []
+        if tier == "landlock":
+            landlock.require()
+        self.pieces = list(view.pieces()) if tier == "landlock" else []
         self.inside = namespaces.enter(self.view) if tier == "namespaces" else None
 
     def fork(self) -> int:

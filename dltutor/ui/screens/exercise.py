@@ -182,7 +182,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         yield Editor(self._saved, read_only=True)
 
     def on_mount(self) -> None:
-        self.verdict.wait(self.first_words())
+        self.verdict.wait(self._last_time() + self.first_words())
         self.show_top()
         self._restore_place()
         self.run_worker(self._prepare(), group="prepare")
@@ -190,6 +190,10 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     def first_words(self) -> str:
         return _("c checks what you have written. It is kept in {file}").format(file=self.path)
+
+    def _last_time(self) -> str:
+        attempts = self.app.progress.attempts(*self.key)
+        return _("Last time: {headline}").format(headline=attempts[-1].headline) + "\n" if attempts else ""
 
     @property
     def key(self) -> tuple[str, str]:

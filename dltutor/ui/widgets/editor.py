@@ -112,9 +112,10 @@ class Editor(InTutor, TextArea):
         strip = super().render_line(y)
         index = y + self.scroll_offset.y
         if index < self.document.line_count and self._is_at_fault(index):
-            at = self.gutter_width - 1
-            mark = Strip([Segment(MARK, Style(color=self.app.ink("red"), bold=True))], 1)
-            strip = Strip.join([strip.crop(0, at - 1), mark, strip.crop(at)])
+            at = self.gutter_width - 2
+            style = next(iter(strip.crop(at, at + 1))).style or Style()
+            mark = Segment(MARK, style + Style(color=self.app.ink("red"), bold=True))
+            strip = Strip.join([strip.crop(0, at), Strip([mark], 1), strip.crop(at + 1)])
         return strip
 
     # ------------------------------------------------------------ keys

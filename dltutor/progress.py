@@ -190,10 +190,10 @@ class Progress:
 
     # ------------------------------------------------------------ answers
 
-    def add_answer(self, lesson: str, item: str, given: Any, right: bool) -> None:
-        """`given`: anything that JSON can hold."""
+    def add_answer(self, lesson: str, item: str, given: Any, right: bool, card: Card | None = None) -> None:
+        """`given`: anything that JSON can hold. `card`: when it comes back, kept with it or not at all."""
         values = (_new_id(), lesson, item, as_json(given), bool(right), moment())
-        self._store.write(insert("answer", values))
+        self._store.write(insert("answer", values), *([_put(card)] if card else []))
 
     def answers(self, lesson: str) -> dict[str, Answer]:
         """The latest answer to each question."""
@@ -284,8 +284,7 @@ class Progress:
 
     def set_card(self, lesson: str, item: str, state: Mapping[str, Any], due: str, at: datetime | None = None) -> None:
         """`due`: as `records.moment` writes it."""
-        values = (lesson, item, as_json(state), due, moment(at))
-        self._store.write(("INSERT OR REPLACE INTO card VALUES (?, ?, ?, ?, ?)", values))
+        self._store.write(_put(Card(lesson, item, dict(state), due, moment(at))))
 
     def add_cards(self, lesson: str, items: Iterable[str], due: str, at: datetime | None = None) -> None:
         """New cards; those that are there stay as they are."""
@@ -354,6 +353,11 @@ def _guess(lesson: str, item: str, guess: str, sure: int, at: str, outcome: str,
 def _card(lesson: str, item: str, state: str, due: str, at: str) -> Card:
     found = from_json(state)
     return Card(lesson, item, found if isinstance(found, dict) else {}, due, at)
+
+
+def _put(card: Card) -> Statement:
+    values = (card.lesson, card.item, as_json(card.state), card.due, card.at)
+    return "INSERT OR REPLACE INTO card VALUES (?, ?, ?, ?, ?)", values
 
 
 def _note(lesson: str, name: str, hints: int = 0, seen: bool = False, passed_at: str | None = None) -> Statement:

@@ -75,22 +75,33 @@ class Next(NamedTuple):
 
 
 def rate(progress: Progress, lesson: str, item: str, rating: int, now: datetime | None = None) -> date:
-    """The question was answered with `rating`: 1 again, 2 hard, 3 good, 4 easy; the day on which it comes back.
-
-    One that was answered today already stays where it is: a second try just after the first says little.
-    """
+    """The question was answered with `rating`: 1 again, 2 hard, 3 good, 4 easy; the day on which it comes back."""
     now = now or datetime.now(UTC)
-    card, today = progress.card(lesson, item), day_of(now)
-    if card and card.state and _day(card.at) == today and _day(card.due) > today:
-        return _day(card.due)
-    state, day = _rated(card.state if card else {}, rating, today)
-    progress.set_card(lesson, item, state, moment(start_of(day)), now)
-    return day
+    card = _moved(progress, lesson, item, rating, now)
+    progress.set_card(lesson, item, card.state, card.due, datetime.fromisoformat(card.at))
+    return _day(card.due)
+
+
+def answer(progress: Progress, lesson: str, item: str, given: Any, right: bool, now: datetime | None = None) -> date:
+    """A quiz was answered: the answer is kept, and the day on which it comes back; both or neither."""
+    card = _moved(progress, lesson, item, GOOD if right else AGAIN, now or datetime.now(UTC))
+    progress.add_answer(lesson, item, given, right, card)
+    return _day(card.due)
 
 
 def answered(progress: Progress, lesson: str, item: str, right: bool, now: datetime | None = None) -> date:
-    """A quiz was answered: it comes back, at once or later."""
+    """As `answer`, where the answer itself is kept already."""
     return rate(progress, lesson, item, GOOD if right else AGAIN, now)
+
+
+def _moved(progress: Progress, lesson: str, item: str, rating: int, now: datetime) -> Card:
+    """The card after `rating`. One that was answered today already stays where it is: a second try just after the
+    first says little."""
+    card, today = progress.card(lesson, item), day_of(now)
+    if card and card.state and _day(card.at) == today and _day(card.due) > today:
+        return card
+    state, day = _rated(card.state if card else {}, rating, today)
+    return Card(lesson, item, state, moment(start_of(day)), moment(now))
 
 
 def outlook(progress: Progress, lesson: str, item: str, now: datetime | None = None) -> dict[int, date]:

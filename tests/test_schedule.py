@@ -131,6 +131,15 @@ def test_answering_again_on_the_same_day_does_not_push_it_around(kept: Progress)
     assert kept.card("91-first", "odds") == before
 
 
+def test_an_answer_is_kept_with_the_day_on_which_it_comes_back(kept: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert schedule.answer(kept, "91-first", "odds", [0, 2], False, NOW) == date(2026, 3, 11)
+    card = kept.card("91-first", "odds")
+    assert kept.answers("91-first")["odds"].given == [0, 2] and card
+    again = schedule.answer(kept, "91-first", "odds", [0, 1], True, NOW + timedelta(minutes=1))
+    assert again == date(2026, 3, 11) and kept.card("91-first", "odds") == card
+    assert kept.answers("91-first")["odds"].right
+
+
 def test_answering_before_it_is_due_on_a_later_day_counts(kept: Progress) -> None:
     first = schedule.rate(kept, "91-first", "odds", EASY, NOW)
     assert schedule.rate(kept, "91-first", "odds", AGAIN, NOW + timedelta(days=2)) < first

@@ -304,8 +304,7 @@ class QuizCard(Question):
         self._complaint, self._at, self._told = "", "", False
         right, item = self.marked.right, self.quiz.id
         with self.app.writing():
-            self.app.progress.add_answer(self.lesson_id, item, given, right)
-            back = schedule.answered(self.app.progress, self.lesson_id, item, right)
+            back = schedule.answer(self.app.progress, self.lesson_id, item, given, right)
             self._back = days.when(back, days.day_of(datetime.now(UTC)))
         self.renew()
         self.reveal()

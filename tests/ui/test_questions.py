@@ -291,8 +291,12 @@ async def test_a_range_outside_of_what_can_be_is_asked_for_again(progress):
         await ask(pilot)
         await press(pilot, *"50", "enter", *"500", "enter")
         await shown(pilot, "It lies between 0% and 100%.")
-        await press(pilot, "backspace", "enter", "1")
-        await shown(pilot, "You guessed: 50% (just guessing).")
+        await press(pilot, "backspace", "enter")
+        await shown(pilot, "How sure are you?")
+        await press(pilot, "backspace")  # back to the numbers
+        await shown(pilot, "highest  5")
+        await press(pilot, "5", "enter", "1")
+        await shown(pilot, "You guessed: 50 to 55% (just guessing).")
 
 
 async def test_where_nothing_is_run_the_truth_is_told_at_once(progress):

@@ -37,13 +37,6 @@ class PredictCard(Question):
         bind("enter", "change", "change it", "guess anew, as long as it was not run"),
     ]
 
-    class Guessed(Message):
-        """The guess is kept; nothing has been run for it yet."""
-
-        def __init__(self, prediction: Prediction) -> None:
-            super().__init__()
-            self.prediction = prediction
-
     class Run(Message):
         """The learner wants to see: run the experiment of this id."""
 
@@ -169,7 +162,7 @@ class PredictCard(Question):
     def action_erase(self) -> None:
         """The last character; or, when asked how sure, back to the choice."""
         if self._phase == "sure":
-            self._phase = "choosing"
+            self._phase, self.given = "choosing", None
         self._texts[self._field], self._complaint = self._texts[self._field][:-1], ""
         self.renew()
 
@@ -189,9 +182,7 @@ class PredictCard(Question):
         self.confidence, self._at, self._phase, self._changing = confidence, "", "kept", False
         with self.app.writing():
             self.app.progress.add_guess(self.lesson_id, self.prediction.id, self.given, confidence)
-        if self._runs:
-            self.post_message(self.Guessed(self.prediction))
-        else:
+        if not self._runs:
             self.tell()
         self.renew()
         self.reveal()
@@ -341,9 +332,8 @@ class PredictCard(Question):
 
         assert isinstance(self.prediction, Shape)
         everything = [line.series(self._steps) for line in self.prediction.curves]
-        bright = (
-            self.under_cursor(row) or place == self.given or (self._phase == "told" and place == self.prediction.answer)
-        )
+        truth = self.compared.outcome if self.compared else None
+        bright = self.under_cursor(row) or place in (self.given, truth)
         parts = ([everything[place]], []) if bright else ([], [everything[place]])
         cells = curves.draw(
             Curves(parts[0], log=self._log), width, THUMBNAIL[2], self.app.plot_look, behind=parts[1], among=everything

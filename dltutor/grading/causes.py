@@ -214,10 +214,6 @@ def counted(e: Evidence, count: str) -> int:
 ENDS = ((0, "first"), (-1, "last"))
 
 
-def off_by_one(found: Sequence[Evidence]) -> Cause | None:
-    return edge(found) or left_out(found)
-
-
 def edge(found: Sequence[Evidence]) -> Cause | None:
     """Wrong in the first or last row or column only."""
     for axis in range(found[0].expected.ndim):
@@ -261,6 +257,26 @@ def left_out(found: Sequence[Evidence]) -> Cause | None:
                     short = _("a term of each sum is missing")
                     return Cause("off_by_one", short, why.format(end=ends[end], name=name, axis=axis))
     return None
+
+
+def pair_left_out(found: Sequence[Evidence]) -> Cause | None:
+    """The same where a sum is of differences: one of them is not in it."""
+    for a, b in pairs(inputs_of(found[0])):
+        for place, end in ENDS:
+            if all_show(found, lambda e, a=a, b=b, p=place: alike_there(e, a, b, p)):  # type: ignore[misc]
+                ends = {"first": _("first"), "last": _("last")}
+                why = _("The sum leaves out the {end} of {a} and {b}: does the loop run over all of it?")
+                short = _("a term of each sum is missing")
+                return Cause("off_by_one", short, why.format(end=ends[end], a=a, b=b))
+    return None
+
+
+def alike_there(e: Evidence, a: str, b: str, place: int) -> Any:
+    x, y = np.array(e.trial.given[a]), np.asarray(e.trial.given[b])
+    if x.shape != y.shape or not x.size:
+        return NOT_HERE
+    x[place] = y[place]
+    return e.close(e.of({a: x}))
 
 
 def without(e: Evidence, name: str, axis: int, place: int) -> Arrays:
@@ -352,6 +368,15 @@ def swapped(found: Sequence[Evidence]) -> Cause | None:
     return None
 
 
+def unused(found: Sequence[Evidence]) -> Cause | None:
+    """As if one of the inputs were 1 everywhere."""
+    for name in inputs_of(found[0]):
+        if all_show(found, lambda e, n=name: e.close(e.of({n: np.ones_like(e.trial.given[n])}))):  # type: ignore[misc]
+            short = _("{name} is missing in it").format(name=name)
+            return Cause("other", short, _("The numbers are those without the factor {name}.").format(name=name))
+    return None
+
+
 def pairs(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield from ((a, b) for i, a in enumerate(names) for b in names[i + 1 :])
 
@@ -439,5 +464,5 @@ def has_factor(e: Evidence, value: Callable[[Evidence], Any]) -> bool:
 
 LOOKS: tuple[Callable[[Sequence[Evidence]], Cause | None], ...] = (
     not_written, not_accumulated, not_a_number, sign, factor, edge, transposed, wrong_axis, missing_bias, swapped,
-    left_out, wrong_derivative,
+    left_out, pair_left_out, wrong_derivative, unused,
 )  # fmt: skip

@@ -90,8 +90,8 @@ class Judge:
     def check(self, exercise: Exercise, source: str, number: int = 0, say: Say = lambda stage: None) -> Verdict:
         began = time.monotonic()
         say(_("looking at it"))
-        review = Review(exercise, source)
-        review.fill(self.room, say)
+        review = Review(exercise, source, self.room)
+        review.fill(say)
         verdict = review.verdict(number)
         return replace_times(verdict, self.room.tier, time.monotonic() - began)
 
@@ -103,8 +103,8 @@ def replace_times(verdict: Verdict, tier: str, seconds: float) -> Verdict:
 class Review:
     """One check of one file."""
 
-    def __init__(self, exercise: Exercise, source: str) -> None:
-        self.exercise, self.source = exercise, source
+    def __init__(self, exercise: Exercise, source: str, room: Room) -> None:
+        self.exercise, self.source, self.room = exercise, source, room
         self.file = f"{exercise.name}.py"
         seed = zlib.crc32(source.encode())
         self.subjects = [subject(reference) for reference in exercise.kernels]
@@ -122,9 +122,9 @@ class Review:
 
     # ------------------------------------------------------------ in the room
 
-    def fill(self, room: Room, say: Say) -> None:
+    def fill(self, say: Say) -> None:
         say(_("compiling and running it"))
-        outcome = room.run(self.request_for_card() if self.cuda else self.request())
+        outcome = self.room.run(self.request_for_card() if self.cuda else self.request())
         self.printed = outcome.printed
         if outcome.reply is None:
             self.ended = outcome.sentence
@@ -270,7 +270,8 @@ class Review:
             return None
         sentence, line = translate.sentence(fault)
         if fault["stage"] == "card":
-            return Problem("runs", sentence, line, cause=fault["kind"], why=fault["hint"])
+            cause, why = self.foreseen_by_cause(fault["kind"]) or (fault["kind"], fault["hint"])
+            return Problem("runs", sentence, line, cause=cause, why=why)
         numbers = self.wrong_numbers()
         if numbers and numbers.cause in ("transposed", "wrong_axis", "swapped"):
             return Problem("runs", sentence, line, cause=numbers.cause, why=numbers.why)
@@ -330,7 +331,7 @@ class Review:
             "accumulates" if cause.id == "not_accumulated" else "gradient" if one.role == "backward" else "reference"
         )
         headline = _("{name} is wrong: {cause}.").format(name=name, cause=cause.short)
-        foreseen = self.foreseen(one, results)
+        foreseen = self.foreseen_by_cause(cause.id) if self.cuda else self.foreseen(one, results)
         line = self.rebound(one, name) if cause.id == "not_written" else None
         why = line[1] if line else cause.why
         order = [name, *(other for other in bad if other != name)]
@@ -383,6 +384,11 @@ class Review:
             if small and all(same_as_author(wrong.source, one, result) for result in small):
                 return wrong.cause, wrong.why
         return None
+
+    def foreseen_by_cause(self, cause: str) -> tuple[str, str] | None:
+        """What the author says to a cause that only one wrong answer has: where Python cannot run them."""
+        found = [(wrong.cause, wrong.why) for wrong in self.exercise.wrong if wrong.cause == cause]
+        return found[0] if len(found) == 1 else None
 
     # ------------------------------------------------------------ findings
 
@@ -582,11 +588,3 @@ def author_arrays(source: str, one: Subject, trial: Trial) -> Arrays | None:
     except Exception:  # it may be wrong in any way
         return None
     return {name: value for name, value in values.items() if name in trial.start}
-
-
-def require_known(exercise: Exercise) -> None:
-    """Raise DltutorError where nothing says what its kernels must do."""
-    for reference in exercise.kernels:
-        if subject(reference).cuda and exercise.device == "cpu":
-            message = _("{reference} is a kernel for CUDA, and the exercise is for cpu").format(reference=reference)
-            raise DltutorError(message, _("Say `device: emulate`."))

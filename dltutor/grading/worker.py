@@ -243,8 +243,8 @@ def line_of(error: BaseException, file: str) -> int | None:
     named = re.findall(rf'{re.escape(file)}", line (\d+)|{re.escape(file)} \((\d+)\)', str(error))
     if named:
         return int(named[0][0] or named[0][1])
-    places = [getattr(error, "loc", None)]
-    places += [getattr(value, "loc", None) for frame in frames(error) for value in frame.tb_frame.f_locals.values()]
+    values = [error, *(value for frame in frames(error) for value in frame.tb_frame.f_locals.values())]
+    places: list[Any] = [getattr(value, "loc", None) for value in values]
     lines = [int(place.line) for place in places if os.path.basename(getattr(place, "filename", "")) == file]
     return lines[-1] if lines else None
 

@@ -1,8 +1,8 @@
 """Wrong kernels of every family, made from right ones by changing one place, are all rejected; the right ones are not.
 
 A changed kernel may still be right: where the last round of a loop does nothing, or a comparison never sees two equal
-numbers. It counts as right, and is left out, if it gives the same numbers as the unchanged one, to nine digits, on other
-inputs of all shapes of its case; so that is decided more strictly than the judge does, and without it.
+numbers. It counts as right, and is left out, if it gives the same numbers as the unchanged one, to nine digits, on
+other inputs of all shapes of its case; so that is decided more strictly than the judge does, and without it.
 """
 
 from __future__ import annotations

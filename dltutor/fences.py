@@ -40,8 +40,6 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 def parse(widget: Widget, file: Path) -> Content:
     """What a quiz, predict or review fence says. Raises DltutorError with file, line, and what was expected."""
-    if isinstance(widget.body, Content):
-        return widget.body
     fields = Fields(_body(widget), file)
     content = {"quiz": _quiz, "predict": _prediction, "review": _deck}[widget.kind](fields)
     fields.end()
@@ -50,14 +48,6 @@ def parse(widget: Widget, file: Path) -> Content:
 
 def _body(widget: Widget) -> Map:
     return widget.body if isinstance(widget.body, Map) else Map(widget.line)
-
-
-def is_empty(widget: Widget) -> bool:
-    """Whether the fence only holds the place of a question that is still to be written."""
-    body = widget.body
-    if widget.kind == "predict":
-        return "curves" not in body and "number" not in body and not isinstance(body.get("answer"), (int, float))
-    return not body.keys() & ({"choices", "answer", "order"} if widget.kind == "quiz" else {"cards"})
 
 
 def _id(fields: Fields) -> str:
@@ -265,8 +255,6 @@ def _card(fields: Fields) -> Card:
 def translated(original: Content, widget: Widget, file: Path) -> Content:
     """`original` with its texts as a translation's fence gives them, in the same order. Raises DltutorError where one
     is missing or one is too many, and for anything but a text: that is the English lesson's."""
-    if isinstance(widget.body, Content):
-        return widget.body
     fields = _Texts(_body(widget), file)
     fields.taken.append("id")
     content = _deck_in(original, fields) if isinstance(original, Deck) else _question_in(original, fields)

@@ -341,7 +341,7 @@ def _checked(block: Block, heading: Heading, file: Path) -> Block:
         match block.kind:
             case "lab":
                 return replace(block, body=_experiment(block, heading, file))
-            case "quiz" | "predict" | "review" if isinstance(block.body, Map) and not fences.is_empty(block):
+            case "quiz" | "predict" | "review" if isinstance(block.body, Map):
                 return replace(block, body=fences.parse(block, file))
             case "kernel":
                 quote(block.argument, heading.folder)

@@ -167,13 +167,6 @@ def test_a_misspelt_key_is_met_with_the_right_one():
     assert "several" in caught.value.hint
 
 
-def test_a_question_still_to_be_written_is_told_apart():
-    assert fences.is_empty(widget("id: a\ntitle: T\nquestion: Q", "quiz"))
-    assert fences.is_empty(widget("id: a\nquestion: Q\nchoices: [a, b]", "predict"))
-    assert fences.is_empty(widget("id: a\ntitle: T", "review"))
-    assert not any(fences.is_empty(widget(text)) for text in (PICK, NUMBER, ORDER, OUTCOME, SHAPE, LEVEL, DECK))
-
-
 ASKING = Path(__file__).parent / "fixtures" / "asking"
 
 

@@ -141,7 +141,6 @@ class Reader(InTutor, VerticalScroll):
                 yield from self._asked(block)
 
     def _asked(self, block: lessons.Widget) -> Iterator[Widget]:
-        """A question; nothing where it is still to be written."""
         content = block.body
         if questions.is_quiz(content):
             yield QuizCard(self.lesson.id, content)

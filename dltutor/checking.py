@@ -1,19 +1,14 @@
-"""Checking what the learner wrote: a grader to ask, and a file to watch. For the application and the command line."""
+"""Asking a grader what comes of what the learner wrote: for the application and the command line."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 from dltutor import wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.link import GraderLink, Link
-
-POLL = 1.0  # seconds between two looks at a file: a network file system tells nobody that it has changed
-SETTLE = 30  # milliseconds of silence after which a save is complete
 
 
 class Grader:
@@ -68,43 +63,3 @@ class Grader:
             link, self._link, self._events = self._link, None, None
             if link:
                 await link.close()
-
-
-# ---------------------------------------------------------------- a file that others may save
-
-
-Stamp = tuple[int, int, int] | None  # what differs after a save; none: there is no file
-
-
-def stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-async def saves(path: Path) -> AsyncIterator[None]:
-    """Once for each time that `path` was saved, by whomever."""
-    last = stamp(path)
-    async for _look in _looks(path.parent):
-        now = stamp(path)
-        if now and now != last:
-            yield
-        last = now
-
-
-async def _looks(folder: Path) -> AsyncIterator[None]:
-    """When to look: whenever the system says that something changed in `folder`, and each second."""
-    from watchfiles import awatch
-
-    with contextlib.suppress(OSError, RuntimeError):  # no such folder yet, or no more watches to be had
-        changes = awatch(
-            folder, recursive=False, step=SETTLE, debounce=10 * SETTLE,
-            rust_timeout=int(1000 * POLL), yield_on_timeout=True,
-        )  # fmt: skip
-        async for _change in changes:
-            yield
-    while True:
-        await asyncio.sleep(POLL)
-        yield

@@ -11,12 +11,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dltutor import exercises, i18n, wire
-from dltutor.checking import Grader, saves
+from dltutor.checking import Grader
 from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError, UsageError
 from dltutor.exercises import Exercise, Workbook
 from dltutor.i18n import _
 from dltutor.lesson import Heading
+from dltutor.manuscript import saves
 from dltutor.progress import Progress
 from dltutor.records import as_json
 

@@ -5,32 +5,29 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from rich.syntax import Syntax
 from rich.text import Text
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 from textual.worker import Worker
 
-from dltutor import exercises, lesson, wire
-from dltutor.checking import saves, stamp
+from dltutor import exercises, wire
 from dltutor.errors import DltutorError
-from dltutor.exercises import Exercise, Workbook
+from dltutor.exercises import Exercise
 from dltutor.i18n import _, plural
-from dltutor.lesson import Lesson, Section
+from dltutor.lesson import Lesson
+from dltutor.manuscript import Manuscript, saves
 from dltutor.ui.screens.dialogs import Confirm
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.editor import Editor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
-from dltutor.ui.widgets.reader import Reader, code_theme
+from dltutor.ui.widgets.task import Solution, Task
 from dltutor.ui.widgets.verdict import VerdictPane
 
 WIDE = 100  # columns from which on all is seen at once
@@ -46,63 +43,6 @@ def task_screen(lesson: Lesson, name: str) -> ExerciseScreen:
     from dltutor.ui.screens.hunt import HuntScreen
 
     return HuntScreen(lesson, exercise)
-
-
-class Task(Reader):
-    """The task as a lesson of one section, and under it the hints that were asked for."""
-
-    DEFAULT_CSS = """
-    Task > Markdown > MarkdownH2 { display: none; }
-    Task .hint { height: auto; border-left: wide $orange; padding: 0 1; margin: 0 0 1 0; }
-    Task .hint Markdown MarkdownBlock { margin: 0; }
-    Task .hint .which { color: $orange; }
-    """
-
-    def __init__(self, lesson: Lesson, exercise: Exercise, hints: int, **options: Any) -> None:
-        super().__init__(_as_lesson(lesson, exercise), 0, **options)
-        self._exercise = exercise
-        self.hints = hints
-
-    def compose(self) -> ComposeResult:
-        yield from super().compose()
-        for number, hint in enumerate(self._exercise.hints[: self.hints], 1):
-            which = _("Hint {n} of {total}").format(n=number, total=len(self._exercise.hints))
-            with Vertical(classes="hint"):
-                yield Static(which, classes="which", markup=False)
-                yield from self._block(lesson.Text(hint))
-
-    async def set(self, lesson: Lesson, exercise: Exercise, hints: int) -> None:
-        """The task in another language, or with another number of hints."""
-        self._exercise, self.hints = exercise, hints
-        await self.show(_as_lesson(lesson, exercise), 0, self.scroll_y)
-
-
-def _as_lesson(lesson: Lesson, exercise: Exercise) -> Lesson:
-    return replace(lesson, sections=(Section("task", exercise.title, _told(exercise)),))
-
-
-def _told(exercise: Exercise) -> tuple[lesson.Block, ...]:
-    """The text; of a hunt, first what is to be seen."""
-    notice = (lesson.Text(f"*{exercise.notice}*"),) if exercise.notice else ()
-    symptom = (lesson.Text(exercise.hunt.symptom),) if exercise.hunt else ()
-    return notice + symptom + exercise.text
-
-
-class Solution(VerticalScroll):
-    """The author's answer, to read."""
-
-    DEFAULT_CSS = """
-    Solution { padding: 0 1; scrollbar-size-vertical: 1; }
-    Solution .about { color: $orange; margin: 0 0 1 0; }
-    """
-
-    def __init__(self, source: str, colours: Callable[[str], str]) -> None:
-        super().__init__()
-        self._source, self._ink = source, colours
-
-    def compose(self) -> ComposeResult:
-        yield Static(_("One right answer. s hides it, u takes it over into yours."), classes="about", markup=False)
-        yield Static(Syntax(self._source, "python", theme=code_theme(self._ink), word_wrap=True))
 
 
 class ExerciseScreen(InTutor, Screen[Outcome]):
@@ -147,23 +87,11 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     def __init__(self, lesson: Lesson, exercise: Exercise) -> None:
         super().__init__()
         self.lesson, self.exercise = lesson, exercise
-        self.workbook = Workbook()
-        self.path = self.workbook.path(exercise)
-        self._saved = self._read()  # what the file holds
-        self._stamp = stamp(self.path)
+        self.file = Manuscript(exercise)
         self._timer: Timer | None = None
         self._check: Worker[None] | None = None
         self._again = False  # a check was asked for while one ran
         self._checked: tuple[str, bool] | None = None  # the last source with a verdict, and whether it passed
-
-    def _read(self) -> str:
-        """The learner's text. A file that can't be read is put aside: nothing is lost."""
-        try:
-            return self.workbook.read(self.exercise)
-        except DltutorError as error:
-            self._aside = _put_aside(self.path)
-            self.call_later(self.notify, f"{error}\n{self._aside}", severity="warning", timeout=20)
-            return self.exercise.start
 
     # ------------------------------------------------------------ the screen
 
@@ -179,17 +107,19 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         yield KeyBar()
 
     def compose_written(self) -> ComposeResult:
-        yield Editor(self._saved, read_only=True)
+        yield Editor(self.file.text, read_only=True)
 
     def on_mount(self) -> None:
         self.verdict.wait(self._last_time() + self.first_words())
         self.show_top()
         self._restore_place()
+        if self.file.notice:
+            self.notify(self.file.notice, severity="warning", timeout=20)
         self.run_worker(self._prepare(), group="prepare")
         self.run_worker(self._watch(), group="watch")
 
     def first_words(self) -> str:
-        return _("c checks what you have written. It is kept in {file}").format(file=self.path)
+        return _("c checks what you have written. It is kept in {file}").format(file=self.file.path)
 
     def _last_time(self) -> str:
         attempts = self.app.progress.attempts(*self.key)
@@ -239,6 +169,9 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.editor.recolour()
         self.verdict.recolour()
         self.show_top()
+        if not self.verdict.says_something:
+            self.verdict.wait(self.first_words())
+        await self.query_one(Solution).recompose()
         await self.page.set(self.lesson, self.exercise, self.page.hints)
         self.run_worker(self._prepare(), group="prepare")
 
@@ -307,85 +240,74 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.refresh_bindings()
 
     def on_text_area_changed(self, _event: TextArea.Changed) -> None:
-        if self.editor.text == self._saved:
+        if self.editor.text == self.file.text:
             return
         self.verdict.outdated()
         if self._timer is None:
             self._timer = self.set_timer(LOSS, self.save)
 
     def action_save(self) -> None:
-        self.save()
-        self.notify(_("saved: {file}").format(file=self.path), timeout=2)
+        if self.save():
+            self.notify(_("saved: {file}").format(file=self.file.path), timeout=2)
 
-    def save(self) -> None:
-        """Keep what is written; what somebody else has saved meanwhile is kept beside it."""
+    def save(self) -> bool:
+        """Keep what is written; whether that could be done."""
         if self._timer:
             self._timer.stop()
         self._timer = None
-        text = self.editor.text
-        if text == self._saved:
-            return
-        if stamp(self.path) not in (None, self._stamp):
-            self._keep_both()
-        self._write(text)
+        return self.editor.text == self.file.text or self._write()
 
-    def _write(self, text: str) -> bool:
+    def _write(self) -> bool:
         try:
-            self.workbook.write(self.exercise, text)
+            aside = self.file.write(self.editor.text)
         except DltutorError as error:
             self.notify(str(error), title=_("This is not saved"), severity="error", timeout=10)
             return False
-        self._saved, self._stamp = text, stamp(self.path)
+        if aside:
+            words = _("The file was saved elsewhere, too, while you wrote here. That text is in {file}.")
+            self.notify(words.format(file=aside), severity="warning", timeout=20)
         return True
-
-    def _keep_both(self) -> None:
-        aside = _put_aside(self.path)
-        words = _("The file was saved elsewhere, too, while you wrote here. That text is in {file}.")
-        self.notify(words.format(file=aside), severity="warning", timeout=20)
 
     # ------------------------------------------------------------ saved by another editor
 
     async def _watch(self) -> None:
-        async for _save in saves(self.path):
-            if stamp(self.path) != self._stamp:
+        async for _save in saves(self.file.path):
+            if self.file.was_saved_elsewhere:
                 self.take_in()
 
     def take_in(self) -> None:
-        """Somebody else has saved the file: show that text, and check it."""
-        if self.editor.text != self._saved:
-            self.save()  # which keeps both
+        """Somebody else has saved the file: show that text, and check it; keep both where there are changes here."""
+        if self.editor.text != self.file.text:
+            self.save()
             return
         try:
-            text = self.workbook.read(self.exercise)
+            self.editor.replace_all(self.file.read())
         except DltutorError as error:
             self.notify(str(error), severity="warning", timeout=10)
             return
-        self._saved, self._stamp = text, stamp(self.path)
-        self.editor.replace_all(text)
         self.action_check()
 
     def action_outside(self) -> None:
         """The learner's own editor in place of the application, until it ends."""
         command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-        self.save()
-        if not self.path.exists() and not self._write(self.editor.text):
+        if not self.save() or not (self.file.path.exists() or self._write()):
             return
         try:
             if not command:
                 raise SuspendNotSupported
             with self.app.suspend():
-                subprocess.run([*shlex.split(command), str(self.path)], check=False)
+                subprocess.run([*shlex.split(command), str(self.file.path)], check=False)
         except (SuspendNotSupported, OSError, ValueError):
             self._say_path(command)
             return
         self.app.redraw()
-        if stamp(self.path) != self._stamp:
+        if self.file.was_saved_elsewhere:
             self.take_in()
 
     def _say_path(self, command: str | None) -> None:
         words = _("Open this file in an editor beside this terminal; each time you save it, it is checked here:")
         reason = _("{command} can't be started here.").format(command=command) if command else _("EDITOR is not set.")
-        self.app.say(_("Your own editor"), f"{reason}\n\n{words}\n\n{self.path}")
+        self.app.say(_("Your own editor"), f"{reason}\n\n{words}\n\n{self.file.path}")
 
     # ------------------------------------------------------------ checking
 
@@ -565,13 +487,3 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.editor.move_cursor(self.editor.clamp_visitable((place.get("row", 0), place.get("column", 0))))
         pane = place.get("pane", self.first_pane)
         self.show_pane(pane if pane in self.panes() else "task")
-
-
-def _put_aside(path: Any) -> str:
-    """Give the file another name, and say which; itself where that can't be."""
-    aside = path.with_name(f"{path.stem}.{time.strftime('%Y%m%d-%H%M%S')}.py")
-    try:
-        path.rename(aside)
-    except OSError:
-        return str(path)
-    return str(aside)

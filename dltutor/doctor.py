@@ -333,7 +333,7 @@ def room(child: Future[dict[str, Any]]) -> Iterator[Finding]:
     tier = told.get("tier", "")
     walls = {
         "namespaces": _("locked in, in namespaces of its own"),
-        "bubblewrap": _("locked in by bubblewrap, which makes each check a second longer"),
+        "bubblewrap": _("locked in by bubblewrap"),
         "landlock": _("without network, and cannot read or change your files (Landlock)"),
         "limits": _("limited in time and memory only: safe from accidents, not from code that means harm"),
     }

@@ -10,8 +10,8 @@ outside, against answers that were never inside.
 Tiers, the strongest first:
 
 namespaces   processes, network, files and users of its own; forked from a warm Python
-bubblewrap   the same, made by the program bwrap; a new Python for each run
-landlock     the outside can't be read, written or called, but seen that it is there; forked from a warm Python
+bubblewrap   the same, made by the program bwrap, around the warm Python
+landlock     the outside can't be read, written or called, but seen that it is there
 limits       time, memory and files are limited: protects from accidents, not from intent
 
 All but the last one refuse system calls that calculating needs none of (seccomp.py). Each proves itself (selftest.py)
@@ -26,12 +26,13 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import asdict
 from typing import IO, Any
 
 from dltutor.errors import DltutorError
-from dltutor.grading.room import cold, selftest, sentences, view, zygote
+from dltutor.grading.room import bubblewrap, cold, selftest, sentences, view, zygote
 from dltutor.grading.room.limits import Limits, Outcome
 from dltutor.grading.room.lock import lock_this_process
 from dltutor.grading.room.watch import START_SECONDS, Ended
@@ -43,6 +44,7 @@ TIERS = ("namespaces", "bubblewrap", "landlock", "limits")
 WORKER = "dltutor.grading.worker"
 NO_WORKER = ""  # only the self-test is run: there is nothing to load
 LINUX = sys.platform == "linux"
+LAST_WORDS = 300  # bytes
 PATIENCE = 5.0  # seconds that the warm Python may be late with telling how a run ended
 _failed: dict[str, list[str]] = {}  # tiers that don't hold here, and why; known as long as this process lives
 
@@ -93,8 +95,7 @@ class Room:
         self.tier, self.worker = tier, worker
         self._lock = threading.Lock()
         self._view = view.for_grading(worker)
-        self._warm = LINUX and tier != "bubblewrap"
-        self._zygote: Zygote | None = Zygote(tier, worker, self._view) if self._warm else None
+        self._zygote: Zygote | None = Zygote(tier, worker, self._view) if LINUX else None
 
     def run(self, request: bytes, limits: Limits = Limits()) -> Outcome:  # noqa: B008 - it is frozen
         """What `work(request)` of the worker returned, or why it didn't."""
@@ -113,7 +114,7 @@ class Room:
         header = json.dumps({"limits": asdict(limits), "probe": probe}).encode()
         message = header + b"\n" + request
         with self._lock:
-            ended = self._warmly(message, limits) if self._warm else self._coldly(message, limits)
+            ended = self._warmly(message, limits) if LINUX else self._coldly(message, limits)
         return sentences.outcome(ended, limits)
 
     def _warmly(self, message: bytes, limits: Limits) -> Ended:
@@ -125,25 +126,25 @@ class Room:
             return Ended(status=9)
 
     def _coldly(self, message: bytes, limits: Limits) -> Ended:
-        command = python("cold", self.tier, self.worker)
-        return cold.run(self.tier, self._view, command, message, limits)
+        return cold.run(python("cold", self.worker), message, limits)
 
 
 class Zygote:
     """The warm Python (zygote.py), seen from outside."""
 
     def __init__(self, tier: str, worker: str, seen: view.View) -> None:
-        pipe = subprocess.PIPE
-        environment = zygote.NO_SECRETS | _libraries()
+        command, environment = python("zygote", tier, worker, seen.as_text()), zygote.NO_SECRETS | _libraries()
+        if tier == "bubblewrap":
+            command = bubblewrap.wrapped(command, seen, environment)
+        pipe, self._complaints = subprocess.PIPE, tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
         self._process = subprocess.Popen(
-            python("zygote", tier, worker, seen.as_text()), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL,
+            command, stdin=pipe, stdout=pipe, stderr=self._complaints,
             env=environment, cwd="/", start_new_session=True, bufsize=0,
         )  # fmt: skip
         try:
             problem = self._heard(START_SECONDS)
         except OSError as error:
-            self.close()
-            raise OSError(f"it did not start: {error}") from error
+            problem = self._last_words() or str(error).encode()
         if problem:
             self.close()
             raise OSError(problem.decode(errors="replace"))
@@ -164,6 +165,7 @@ class Zygote:
                 self._stream(stream).close()
         self._process.kill()
         self._process.wait()
+        self._complaints.close()
 
     def _heard(self, seconds: float) -> bytes:
         stream = self._stream(self._process.stdout)
@@ -173,6 +175,10 @@ class Zygote:
         if not size:
             raise OSError("it has ended")
         return zygote.exactly(stream, zygote.LENGTH.unpack(size)[0])
+
+    def _last_words(self) -> bytes:
+        self._complaints.seek(0)
+        return self._complaints.read().strip()[-LAST_WORDS:]
 
     def _stream(self, stream: IO[bytes] | None) -> IO[bytes]:
         assert stream

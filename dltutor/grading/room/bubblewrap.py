@@ -1,4 +1,8 @@
-"""The walls of `bwrap`, a program of many distributions, where it may do what this process itself may not."""
+"""The walls of `bwrap`, a program of many distributions, where it may do what this process itself may not.
+
+The warm Python stands behind them, and each run beside it: what keeps a run from reaching it is the filter of system
+calls alone (seccomp.py). There is nothing that could be written to, so nothing is left from one run to the next.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dltutor.grading.room.namespaces import DEVICES, NOBODY, SCRATCH
+from dltutor.grading.room.namespaces import DEVICES, NOBODY
 from dltutor.grading.room.view import View
 
 ALONE = (
     "--unshare-all", "--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL",
-    "--die-with-parent", "--new-session", "--clearenv",
+    "--new-session", "--clearenv",
 )  # fmt: skip
 
 
@@ -21,13 +25,12 @@ def found() -> str | None:
     return shutil.which("bwrap", path=os.environ.get("PATH", "") + ":/usr/bin:/usr/local/bin")
 
 
-def wrapped(command: list[str], view: View, environment: dict[str, str], scratch: int) -> list[str]:
+def wrapped(command: list[str], view: View, environment: dict[str, str]) -> list[str]:
     """`command`, to be run by bwrap behind its walls."""
-    variables = environment | {"HOME": SCRATCH, "TMPDIR": SCRATCH}
-    named = [word for name, value in variables.items() for word in ("--setenv", name, value)]
+    named = [word for name, value in environment.items() for word in ("--setenv", name, value)]
     devices = [word for name in DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")]
-    own = ["--size", str(scratch), "--tmpfs", SCRATCH, "--remount-ro", "/", "--chdir", SCRATCH]
-    return [found() or "bwrap", *ALONE, *named, *_files(view), *devices, *own, "--", *command]
+    end = ["--remount-ro", "/", "--chdir", "/", "--"]
+    return [found() or "bwrap", *ALONE, *named, *_files(view), *devices, *end, *command]
 
 
 def _files(view: View) -> Iterator[str]:

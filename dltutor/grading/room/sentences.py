@@ -26,7 +26,7 @@ def outcome(ended: Ended, limits: Limits) -> Outcome:
 
 def _kind(ended: Ended, limits: Limits) -> tuple[str, str]:
     code = os.waitstatus_to_exitcode(ended.status)
-    used_up = max(ended.cpu, ended.seconds) >= limits.cpu - NEARLY
+    used_up = ended.cpu >= limits.cpu - NEARLY
     if ended.reply is not None:
         return "done", _tried(ended.tried)
     if ended.why == "output":
@@ -51,7 +51,7 @@ def _tried(what: int) -> str:
 
 
 def _slow(ended: Ended, limits: Limits) -> str:
-    if ended.why and 0 <= ended.cpu < IDLE * ended.seconds:
+    if ended.why and ended.cpu < IDLE * ended.seconds:
         return _("It waited, and did not finish within {n} seconds.").format(n=_number(limits.wall))
     seconds = _number(min(limits.cpu, limits.wall))
     return _("It did not finish within {n} seconds: is there an endless loop?").format(n=seconds)

@@ -19,7 +19,6 @@ from dltutor.grading.room.limits import Limits
 START_SECONDS = 60.0  # until the learner's code begins: a new Python has to load Numba
 STEP = 0.002  # seconds between looks at a process that has closed everything and not ended
 CHUNK = 1 << 16
-UNKNOWN = -1.0  # time of the processor
 
 
 @dataclass

@@ -86,13 +86,13 @@ class _Place:
         if self.inside:
             namespaces.settle(self.inside, limits.scratch)
         reply = inside.take_places(output, reply)
-        inside.limit(limits, alone=self.inside is not None)
+        inside.limit(limits, alone=self.tier in ("namespaces", "bubblewrap"))
         if self.tier == "landlock":
             landlock.restrict(self.pieces, self.view.folders())
         if self.tier != "limits":
             linux.drop_capabilities()
             linux.die_with_parent()
-            seccomp.restrict(read_only=self.tier == "landlock")
+            seccomp.restrict(read_only=not self.inside)
         gc.enable()
         inside.serve(work, request, reply)
 

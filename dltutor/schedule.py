@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from dltutor import questions
 from dltutor.course import Course, Entry
 from dltutor.days import day_of, start_of
-from dltutor.days import when as when  # beside the days it puts into words
 from dltutor.errors import DltutorError
 from dltutor.lesson import Lesson
 from dltutor.progress import Card, Progress
@@ -145,7 +144,7 @@ def _day(at: str) -> date:
     """The learner's day of a time in the progress file; the first of all days where it can't be read."""
     try:
         return day_of(datetime.fromisoformat(at))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):  # the last: of systems whose clock begins in 1970
         return date.min
 
 

@@ -118,7 +118,7 @@ class ReviewScreen(InTutor, Screen[None]):
     ReviewScreen #body > * { width: 100%; max-width: 84; }
     ReviewScreen #body > Card:focus { background: $background; }
     ReviewScreen #from { height: auto; margin: 0 0 1 0; }
-    ReviewScreen #said { height: auto; }
+    ReviewScreen #said { height: auto; margin: 1 0; }
     ReviewScreen.-tall #body { padding: 4 2; }
     """
     VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-tall")]
@@ -126,8 +126,6 @@ class ReviewScreen(InTutor, Screen[None]):
         bind("n", "next", "go on", "the next card"),
         bind("n", "skip", "skip", "the next card; this one stays due"),
         bind("o", "lesson", "lesson", "open the lesson where this was taught"),
-        bind("pageup", "scroll(-1)", "", "up in a long card"),
-        bind("pagedown", "scroll(1)", "", "down in a long card"),
         bind("escape", "leave", "leave", "leave; everything is kept, the rest stays due"),
     ]
 
@@ -308,10 +306,6 @@ class ReviewScreen(InTutor, Screen[None]):
 
     async def action_skip(self) -> None:
         await self._turn_to(self._at + 1)
-
-    def action_scroll(self, pages: int) -> None:
-        body = self.query_one("#body")
-        body.scroll_relative(y=pages * (body.size.height - 2), animate=False)
 
     def action_lesson(self) -> None:
         if self.current:

@@ -250,13 +250,15 @@ def left_out(found: Sequence[Evidence]) -> Cause | None:
         for axis in range(np.ndim(found[0].trial.given[name])):
             for place, end in ENDS:
                 if all_show(found, lambda e, n=name, a=axis, p=place: e.close(e.of(without(e, n, a, p)))):  # type: ignore[misc]
-                    why = _(
-                        "The sums leave out the {end} of {name} along axis {axis}: does the loop run over all of it?"
-                    )
-                    ends = {"first": _("first"), "last": _("last")}
-                    short = _("a term of each sum is missing")
-                    return Cause("off_by_one", short, why.format(end=ends[end], name=name, axis=axis))
+                    return term_missing(end, name)
     return None
+
+
+def term_missing(end: str, name: str) -> Cause:
+    first = _("What is first in {name} is left out: does the loop begin at 0?")
+    last = _("What is last in {name} is left out: does the loop run to the end?")
+    why = (first if end == "first" else last).format(name=name)
+    return Cause("off_by_one", _("a term of each sum is missing"), why)
 
 
 def pair_left_out(found: Sequence[Evidence]) -> Cause | None:
@@ -264,10 +266,7 @@ def pair_left_out(found: Sequence[Evidence]) -> Cause | None:
     for a, b in pairs(inputs_of(found[0])):
         for place, end in ENDS:
             if all_show(found, lambda e, a=a, b=b, p=place: alike_there(e, a, b, p)):  # type: ignore[misc]
-                ends = {"first": _("first"), "last": _("last")}
-                why = _("The sum leaves out the {end} of {a} and {b}: does the loop run over all of it?")
-                short = _("a term of each sum is missing")
-                return Cause("off_by_one", short, why.format(end=ends[end], a=a, b=b))
+                return term_missing(end, a)
     return None
 
 

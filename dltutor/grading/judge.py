@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # elements
 SHAPE = ("IndexError", "ValueError")  # what arrays of other shapes than expected raise
+PRINTED = 10_000  # characters
 STEP = 1e-5  # of a central difference
 SMALL = 3000  # numbers in a trial that the author's wrong answers are run on, in plain Python
 Say = Callable[[str], None]
@@ -125,7 +126,7 @@ class Review:
     def fill(self, say: Say) -> None:
         say(_("compiling and running it"))
         outcome = self.room.run(self.request_for_card() if self.cuda else self.request())
-        self.printed = outcome.printed
+        self.printed = outcome.printed[:PRINTED]
         if outcome.reply is None:
             self.ended = outcome.sentence
             return
@@ -307,9 +308,17 @@ class Review:
             return None
         bad = {name: [r for r in results if r.wrong(name)] for name in results[0].trial.start}
         bad = {name: found for name, found in bad.items() if found}
-        if bad:
-            return self.explained(one, results, bad)
-        return self.second_call(results)
+        if not bad:
+            return self.second_call(results)
+        return self.hidden_fault(one, results) or self.explained(one, results, bad)
+
+    def hidden_fault(self, one: Subject, results: Sequence[Result]) -> Problem | None:
+        """Compiled, dx += a does not look whether the shapes fit, and makes any numbers. Python looks."""
+        in_python = [r.fault for r in self.results if r.trial.subject is one and not r.trial.compiled]
+        if not results[0].trial.compiled or not in_python or in_python[0] is None:
+            return None
+        cause = "shape" if in_python[0]["kind"] in SHAPE else "other"
+        return Problem("runs", *translate.sentence(in_python[0]), cause=cause)
 
     def second_call(self, results: Sequence[Result]) -> Problem | None:
         """Right once, wrong the second time."""
@@ -512,7 +521,9 @@ def unknown(found: Sequence[Evidence]) -> Cause:
     if e.yours.dtype.kind == "f" and np.isnan(e.made).any() and e.poison.any():
         short = _("{count} of {all} numbers were never written").format(count=int(e.poison.sum()), all=all_)
         return Cause("not_written", short, _("Does the loop run over all of it?"))
-    short = _("{count} of {all} numbers").format(count=count, all=all_)
+    if all_ == 1:
+        return Cause("other", _("its value"), "")
+    short = _("all its numbers") if count == all_ else _("{count} of {all} numbers").format(count=count, all=all_)
     return Cause("other", short, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
@@ -42,6 +43,11 @@ class Grader:
                     self.obey(command)
                 except DltutorError as error:
                     self.send(wire.Failed(error.message, error.hint))
+                except BrokenPipeError:
+                    raise  # nobody listens any more
+                except Exception as error:  # the process edge: the next check may go well
+                    message = _("the check stopped: {kind}: {error}").format(kind=type(error).__name__, error=error)
+                    self.send(wire.Failed(message, _("Check again."), trace=traceback.format_exc()))
 
     def obey(self, command: wire.Command) -> None:
         match command:

@@ -177,7 +177,9 @@ def in_words(field: str, value: str) -> str:
 
 
 def at_line(line: int | None, text: str) -> str:
-    return _("line {line}: {text}.").format(line=line, text=text) if line else text[:1].upper() + text[1:] + "."
+    if line:
+        return _("line {line}: {text}.").format(line=line, text=text)
+    return _("{text}.").format(text=text[:1].upper() + text[1:])
 
 
 def missing(name: str, arguments: Sequence[str], there: Sequence[str]) -> str:

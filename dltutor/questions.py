@@ -281,7 +281,8 @@ def fits(content: Quiz | Prediction, given: Any) -> bool:
         case Number():
             return isinstance(given, str) and bool(numbers(given, content.unit))
         case Level():
-            return isinstance(given, list) and len(given) == 2 and all(isinstance(n, (int, float)) for n in given)
+            numeric = isinstance(given, list) and all(type(end) in (int, float) and math.isfinite(end) for end in given)
+            return numeric and len(given) == 2
     return _are_places([given], count)
 
 

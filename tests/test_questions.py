@@ -379,7 +379,7 @@ def test_the_right_answer_is_right(text):
     ("text", "given"),
     [
         (PICK, 3), (PICK, "down"), (PICK, None), (SEVERAL, [2, 0]), (SEVERAL, [9]), (ORDER, [0, 1]), (NUMBER, 8),
-        (LEVEL, [1]),
+        (LEVEL, [1]), (LEVEL, [1, float("nan")]), (LEVEL, "12"),
     ],
 )  # fmt: skip
 def test_an_answer_kept_for_another_version_of_the_question_does_not_fit(text, given):

@@ -141,7 +141,7 @@ KINDS = (
     (r"array\(.*\)", lambda: _("an array")),
     (r"none", lambda: _("nothing")),
     (r"UniTuple\(.*\)|Tuple\(.*\)", lambda: _("a tuple")),
-    (r"Literal\[str\]\(.*\)|unicode_type", lambda: _("a text")),
+    (r"Literal\[str\]\(.*\)|unicode_type", lambda: _("a piece of text")),
 )
 
 

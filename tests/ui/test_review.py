@@ -399,10 +399,9 @@ async def test_how_many_exercises_passed_is_told(progress: Progress) -> None:
         assert "1/2" in row
 
 
-def test_the_first_paint_needs_no_schedule() -> None:
-    code = (
-        "import sys, dltutor.ui.app; print(sorted({'fsrs', 'dltutor.schedule', 'dltutor.ui.prose'} & set(sys.modules)))"
-    )
+def test_the_first_paint_needs_neither_questions_nor_a_schedule() -> None:
+    late = {"fsrs", "dltutor.questions", "dltutor.schedule", "dltutor.ui.prose"}
+    code = f"import sys, dltutor.ui.app; print(sorted({late} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
 

@@ -207,7 +207,7 @@ class Watcher:
         self.grader = Grader()
         self.workbook = Workbook()
         self._wanted: asyncio.Queue[str] = asyncio.Queue()
-        self._passed = False
+        self._passed = self._again = False
         self._hints = 0
 
     async def run(self) -> None:
@@ -227,12 +227,14 @@ class Watcher:
         self._passed, self._hints = False, self.progress.exercise(self.exercise.lesson, self.exercise.name).hints
         self._introduce()
         saved = asyncio.create_task(self._hear_saves())
+        checking = asyncio.create_task(self._check())
         try:
-            await self._check()
             while True:
                 match await self._wanted.get():
+                    case "check" if checking.done():
+                        checking = asyncio.create_task(self._check())
                     case "check":
-                        await self._check()
+                        self._again = True
                     case "hint":
                         self._hint()
                     case "next" if self._passed:
@@ -241,6 +243,7 @@ class Watcher:
                         return False
         finally:
             saved.cancel()
+            checking.cancel()
 
     def _introduce(self) -> None:
         path = self.workbook.path(self.exercise)
@@ -256,8 +259,13 @@ class Watcher:
         return " · ".join(keys)
 
     async def _check(self) -> None:
-        while not self._wanted.empty() and self._wanted.get_nowait() == "check":
-            pass  # saved several times: once is enough
+        """Check the file, and once more if it was saved meanwhile."""
+        self._again = True
+        while self._again:
+            self._again = False
+            await self._check_once()
+
+    async def _check_once(self) -> None:
         try:
             source = self.workbook.read(self.exercise)
             verdict = await self.grader.check(self.exercise.key, source, self._tell)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from graders import RIGHT, WRONG, FakeGrader
+from terminals import Terminal
 
 from dltutor import practice
 from dltutor.checking import Grader
@@ -188,6 +189,26 @@ async def test_success_goes_on_only_when_asked(progress, answer, capsys):
         await watched.until("Done")
         watched.press("n")
         await watched.until("flat-line.py")
+
+
+async def test_a_check_that_takes_long_keeps_nobody_from_leaving(progress, answer, capsys):
+    graders = answer(None)
+    async with watching(progress, "practice/mse-backward", capsys) as watched:
+        await watched.until("mse-backward.py")
+        watched.press("h")
+        await watched.until("Hint 1 of 3")
+    assert graders[0].asked and graders[0].closed
+
+
+@pytest.mark.parametrize("key", ["q", "\x03"])
+def test_a_key_ends_it_and_leaves_the_terminal_as_it_was(progress, key):
+    terminal = Terminal("watch", "practice/mse-backward")
+    try:
+        terminal.until("mse-backward.py")
+        terminal.press(key)
+        assert terminal.end() == 0 and terminal.is_restored
+    finally:
+        terminal.close()
 
 
 async def test_a_file_that_cannot_be_read_is_told_and_watched_on(progress, answer, capsys):

@@ -276,7 +276,7 @@ class Watcher:
         self._passed = verdict.passed
         note(self.progress, self.exercise, source, verdict)
         self._tell("")
-        print(f"── {time.strftime('%H:%M:%S')} ──")
+        print(f"\n── {time.strftime('%H:%M:%S')} ──")
         show(verdict, source)
         done = _("Done; n goes on with the next, q ends.") if sys.stdin.isatty() else _("Done.")
         print("\n" + (done if verdict.passed else self._keys()), flush=True)

@@ -125,7 +125,8 @@ def _run_row(run: Run) -> str:
     ended = {"done": _("done"), "stopped": _("stopped"), "left": _("left")}.get(run.ended, run.ended)
     steps = i18n.plural("{n} step", "{n} steps", run.steps)
     seed = _("seed {seed}").format(seed=run.setting.get("seed", 0))
-    return f"  {run.at[:16].replace('T', ' ')}  {run.lesson:<24} {steps}  {seed}  {metrics}  {ended}"
+    own = f"  {_('your kernel')}" if "own" in run.setting else ""
+    return f"  {run.at[:16].replace('T', ' ')}  {run.lesson:<24} {steps}  {seed}{own}  {metrics}  {ended}"
 
 
 def progress_as_json(progress: Progress) -> str:

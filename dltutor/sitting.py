@@ -96,4 +96,5 @@ def told_run(tutor: Tutor, state: RunState) -> str:
     label = entry.heading.metric if entry and entry.heading else str
     first = next(iter(state.values_of), "")
     words = say(state.curves((first,), label)) if first else _("nothing was measured")
-    return f"{entry.title if entry else ''}: {words}"
+    mark = f" ({_('your kernel')})" if state.own else ""
+    return f"{entry.title if entry else ''}{mark}: {words}"

@@ -29,7 +29,7 @@ import importlib.util
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
@@ -277,6 +277,9 @@ class CudaKernel(Written):
     @cached_property
     def dispatcher(self) -> Any:
         return numba_cuda().jit(with_cuda(self.py_func))
+
+    def try_out(self, grid: Size, block: Size, arguments: Sequence[Any]) -> None:
+        """Before it is bound: raise where it is known to do wrong with these."""
 
     def warm(self) -> None:
         """Compile the declared signature, for whoever runs it."""

@@ -205,4 +205,5 @@ class EmulatedGraph:
 def bind_native(kernel: CudaKernel, grid: Size, block: Size, arguments: tuple[Any, ...]) -> Any:
     from dltutor.emulate.native import native
 
+    kernel.try_out(grid, block, arguments)
     return native(kernel).bind(grid, block, arguments)

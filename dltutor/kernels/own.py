@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +32,7 @@ from dltutor.kernels.compile import (
     REORDER,
     CudaKernel,
     Kernel,
+    Size,
     argument_names,
     numba_cuda,
     numba_types,
@@ -84,7 +86,7 @@ def own(ours: Any, space: Space, guarded: bool) -> Kernel | CudaKernel:
     if isinstance(ours, Kernel):
         return OwnKernel(ours, space, guarded)
     if isinstance(ours, CudaKernel):
-        return OwnCudaKernel(ours, function)
+        return OwnCudaKernel(ours, function, guarded)
     message = _("{name} is several kernels, whose place one function cannot take").format(name=ours.__name__)
     raise DltutorError(message, _("Name one of them in the exercise."))
 
@@ -120,9 +122,8 @@ class OwnKernel(Kernel):
 
     def in_python(self, arguments: Sequence[Any]) -> None:
         """Run it in plain Python, on copies."""
-        copies = [np.copy(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
         with np.errstate(all="ignore"), limited(PATIENCE):
-            call_of(self, self.space)(*copies)
+            call_of(self, self.space)(*copies(arguments))
 
     def _compiled_space(self) -> Space:
         """The learner's names, the functions among them compiled; so they may call each other."""
@@ -138,7 +139,7 @@ class OwnKernel(Kernel):
 class OwnCudaKernel(CudaKernel):
     """A function of the learner's that is launched as `ours` is."""
 
-    def __init__(self, ours: CudaKernel, function: FunctionType) -> None:
+    def __init__(self, ours: CudaKernel, function: FunctionType, guarded: bool) -> None:
         names = argument_names(ours.py_func)
         require_arguments(ours.__name__, function, len(names))
         kinds = [ours.py_func.__annotations__[name] for name in names]
@@ -147,10 +148,29 @@ class OwnCudaKernel(CudaKernel):
         function.__annotations__ = dict(zip(argument_names(function), kinds, strict=True))
         super().__init__(function, ours.threads, (ours.unit, ""), ours.each)
         self.counted = ours.counted
+        self.guarded = guarded
+
+    def try_out(self, grid: Size, block: Size, arguments: Sequence[Any]) -> None:
+        """Once in the interpreter, where there is one: the emulation itself looks at no index."""
+        from dltutor.emulate.front import missing_toolkit
+        from dltutor.emulate.interpreter import launch
+        from dltutor.emulate.report import KernelFault
+
+        if not self.guarded or missing_toolkit():
+            return
+        try:
+            launch(self, grid, block, copies(arguments)).require_sound()
+        except KernelFault as error:
+            message = _("your {name} stopped: {error}").format(name=self.__name__, error=error.fault.message)
+            raise stopped_at(line_of_fault(error.fault.place), message) from error
 
     def warm(self) -> None:
         with refused_by_numba(self.__name__):
             super().warm()
+
+
+def copies(arguments: Sequence[Any]) -> list[Any]:
+    return [np.copy(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
 
 
 def device_function(function: Any) -> Any:
@@ -229,6 +249,13 @@ def line_of(error: BaseException) -> int | None:
     """The innermost line of the learner's file in its traceback."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
     return lines[-1] if lines else None
+
+
+def line_of_fault(place: Any) -> int | None:
+    """The learner's, also where it happened in a function of ours that theirs calls."""
+    while place and Path(place.file).name != FILE:
+        place = place.caller
+    return place.line if place else None
 
 
 def worded(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import driven
 
+from dltutor.emulate.front import missing_toolkit
 from dltutor.wire import (
     OURS,
     Compiling,
@@ -158,6 +159,13 @@ def test_compiling_says_whose_kernel_it_is(engine_of):
 def test_a_kernel_for_a_card_takes_its_place_in_the_emulation(engine_of):
     theirs, ours = curves(engine_of(own(CUDA, TANH + "_cuda"), "emulate"), steps=5)
     assert theirs == pytest.approx(ours, rel=1e-4)
+
+
+def test_in_the_emulation_too_an_index_out_of_bounds_names_the_line(engine_of):
+    if missing_toolkit():
+        pytest.skip(missing_toolkit())
+    said = failed(engine_of(own(CUDA.replace("<", "<="), TANH + "_cuda"), "emulate"))
+    assert "line 11 " in said.message and "times(dy[i]" in said.hint
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 from dltutor.course import Course, Entry
 from dltutor.days import count_due
 from dltutor.i18n import _, plural
+from dltutor.records import Run
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 
@@ -218,7 +219,7 @@ class Home(InTutor, Screen[None]):
 
     def _runs(self, entry: Entry) -> Text:
         runs = self.app.progress.runs(entry.id, limit=5)
-        lines = [_run_line(run.steps, run.metrics, entry.heading.metric) for run in runs if entry.heading]
+        lines = [_run_line(run, entry.heading.metric) for run in runs if entry.heading]
         return Text("\n".join(["", _("Your last runs"), *lines]) if lines else "", self.app.ink("muted"))
 
     # ------------------------------------------------------------ keys
@@ -262,6 +263,7 @@ class Home(InTutor, Screen[None]):
         self.query_one(OptionList).focus()
 
 
-def _run_line(steps: int, metrics: dict[str, float], label: Callable[[str], str]) -> str:
-    values = "  ".join(f"{label(name)} {value:.3g}" for name, value in list(metrics.items())[:3])
-    return "  " + _("{n:,} steps  {values}").format(n=steps, values=values)
+def _run_line(run: Run, label: Callable[[str], str]) -> str:
+    values = "  ".join(f"{label(name)} {value:.3g}" for name, value in list(run.metrics.items())[:3])
+    mark = "◆" if "own" in run.setting else " "  # the learner's kernel, as in the lab
+    return f"{mark} " + _("{n:,} steps  {values}").format(n=run.steps, values=values)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # not needed for the first paint
 
 
 HUNG_UP = 128 + signal.SIGHUP  # exit code
+LAST_SECONDS = 5.0  # that an application without a terminal has left
 
 
 class Tutor(TerminalMixin, App[None]):
@@ -186,12 +187,16 @@ class Tutor(TerminalMixin, App[None]):
 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, lambda: self.run_worker(self.action_leave_app()))
-        loop.add_signal_handler(signal.SIGHUP, lambda: self.run_worker(self._hang_up()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._hang_up()))
 
     async def _hang_up(self) -> None:
         """Nobody is there to restore a terminal for, and writing to it would block for ever."""
-        await self._close_screens()
-        os._exit(HUNG_UP)
+        import asyncio
+
+        try:
+            await asyncio.wait_for(self._close_screens(), LAST_SECONDS)
+        finally:
+            os._exit(HUNG_UP)
 
     def open_lesson(self, name: str, section: str = "") -> None:
         """Where the learner left it, or at `section`."""
@@ -241,10 +246,10 @@ class Tutor(TerminalMixin, App[None]):
         self.exit()
 
     async def _close_screens(self) -> None:
-        await self._dismiss_spare()
         for screen in self.screen_stack:
             if hasattr(screen, "close"):
                 await screen.close()
+        await self._dismiss_spare()
 
     # ------------------------------------------------------------ keys of everywhere
 

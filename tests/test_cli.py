@@ -149,7 +149,8 @@ def test_the_list_holds_every_lesson_and_how_far_it_is(said):
     assert {"01-linear-regression", "tiny", "faulty"} <= set(rows)
     assert rows["tiny"] | {"folder": ""} == {
         "id": "tiny", "title": "A tiny run", "part": 1, "minutes": 1, "state": "done", "requires": [],
-        "question": "Does it go down?", "sections": 1, "completed": 1, "exercises": 0, "passed": 0, "folder": "", "problem": "",
+        "question": "Does it go down?", "sections": 1, "completed": 1, "folder": "", "problem": "",
+        "exercises": 0, "passed": 0,
     }  # fmt: skip
     assert rows["faulty"]["state"] == "new"
 

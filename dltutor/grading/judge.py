@@ -19,6 +19,7 @@ from dltutor.exercises import Exercise
 from dltutor.grading import causes, translate
 from dltutor.grading.causes import Cause, Evidence, near
 from dltutor.grading.parcel import unwrap, wrap
+from dltutor.grading.room import Limits
 from dltutor.grading.trials import Subject, Trial, guarded, inside, is_poison, subject, trials
 from dltutor.i18n import _
 from dltutor.proof.checks import GUARD, SENTINEL, Arrays, Case
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # elements
 SHAPE = ("IndexError", "ValueError")  # what arrays of other shapes than expected raise
+LIMITS = Limits(wall=30.0)  # of the processor there are ten seconds, but others may use it, too
 PRINTED = 10_000  # characters
 STEP = 1e-5  # of a central difference
 SMALL = 3000  # numbers in a trial that the author's wrong answers are run on, in plain Python
@@ -125,7 +127,7 @@ class Review:
 
     def fill(self, say: Say) -> None:
         say(_("compiling and running it"))
-        outcome = self.room.run(self.request_for_card() if self.cuda else self.request())
+        outcome = self.room.run(self.request_for_card() if self.cuda else self.request(), LIMITS)
         self.printed = outcome.printed[:PRINTED]
         if outcome.reply is None:
             self.ended = outcome.sentence

@@ -61,6 +61,8 @@ class Grader:
     def check(self, command: wire.Check) -> None:
         self.send(wire.Checking(command.number, _("reading the exercise")))
         exercise = load(command.exercise)
+        if self._judge is None:
+            self.say(command.number, _("preparing the room that it runs in"))
         judge = self.judge()
         say = partial(self.say, command.number)
         self.send(judge.check(exercise, command.source, command.number, say))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -77,6 +79,18 @@ def test_an_exercise_that_is_not_there_is_told(grader):
     assert isinstance(failed, Failed)
     assert "none" in failed.message
     assert not failed.fatal
+
+
+async def test_a_grader_that_is_killed_is_told():
+    link = GraderLink()
+    await link.start()
+    assert link.pid
+    os.kill(link.pid, signal.SIGKILL)
+    (failed,) = [event async for event in link.events()]
+    await link.close()
+    assert isinstance(failed, Failed)
+    assert failed.fatal
+    assert "the grader ended unexpectedly (SIGKILL)" in failed.message
 
 
 @needs_compiler

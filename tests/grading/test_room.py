@@ -109,6 +109,9 @@ def every_user(*tiers: str) -> Any:
     return pytest.mark.parametrize("there", names, ids="-".join, indirect=True)
 
 
+every_wall = pytest.mark.parametrize(
+    "there", [("namespaces", "ordinary"), ("landlock", "present")], ids="-".join, indirect=True
+)  # those that see files in ways of their own; bubblewrap is given what the first is
 some_users = pytest.mark.parametrize(
     "there",
     [("namespaces", "present"), ("bubblewrap", "ordinary"), ("landlock", "ordinary"), ("limits", "present")],
@@ -401,7 +404,7 @@ def test_what_was_printed_before_an_endless_loop_is_not_lost(there):
     assert (outcome.printed, outcome.ended) == ("step 1\n", "time")
 
 
-@some_users
+@every_wall
 def test_a_kernel_is_compiled_and_called(there):
     code = b"""
 import numba, numpy as np
@@ -438,7 +441,7 @@ def test_what_is_hidden_in_what_can_be_read_and_what_is_shown_in_what_is_hidden(
     with_view.close()
 
 
-@some_users
+@every_wall
 def test_the_judges_worker_finds_all_it_needs(there):
     code = """
 from dltutor.emulate.front import compile_function

@@ -123,3 +123,15 @@ def test_what_is_kept_of_a_run_can_repeat_it():
     assert kept["setting"] == {"knobs": {"lr": 0.1}, "seed": 7, "steps": 100}
     assert (kept["lesson"], kept["device"], kept["steps"], kept["ended"]) == ("06-mlp", "cpu", 1, "stopped")
     assert kept["metrics"] == {"loss": 2}
+
+
+def test_of_a_race_the_learners_numbers_are_the_runs_and_ours_stand_beside_them():
+    started = folded(STARTED, state=RunState(own="06-mlp/dense-backward"))
+    both = {"loss": [3.0, 2.0], wire.OURS + "loss": [3.0, 1.0]}
+    state = folded(metrics(0, **both), wire.Timed(1, ours=1e-5, own=2e-5), state=started)
+    assert state.is_race and state.timed.own == 2e-5
+    assert state.last_metrics() == {"loss": 2}
+    assert [list(series.y) for series in state.ours(("loss",))] == [[3, 1]]
+    kept = state.for_progress()
+    assert kept["setting"]["own"] == "06-mlp/dense-backward" and set(kept["columns"]) == {"loss"}
+    assert not folded(STARTED, metrics(0, loss=[3.0])).is_race

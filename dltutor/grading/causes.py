@@ -409,16 +409,19 @@ def wrong_derivative(found: Sequence[Evidence]) -> Cause | None:
 
 
 def number_by_number(e: Evidence) -> Any:
-    """Whether each number of the gradient depends on its own inputs only."""
-    name = next((n for n in inputs_of(e) if np.shape(e.trial.given[n]) == e.expected.shape), None)
-    if name is None:
-        return False
-    if e.expected.size < 2:
+    """Whether each number of the gradient depends on its own inputs, and on no others."""
+    names = [name for name in inputs_of(e) if np.shape(e.trial.given[name]) == e.expected.shape]
+    if names and e.expected.size < 2:
         return NOT_HERE
-    moved = np.array(e.trial.given[name])
-    moved.flat[0] += 0.25
-    changed = ~np.isclose(e.of({name: moved}), e.expected, rtol=1e-9, atol=1e-12)
-    return not changed.flat[1:].any()
+    changed = [~np.isclose(e.of(moved(e, name)), e.expected, rtol=1e-9, atol=1e-12).reshape(-1) for name in names]
+    return any(one[0] for one in changed) and not any(one[1:].any() for one in changed)
+
+
+def moved(e: Evidence, name: str) -> Arrays:
+    """The first number of an input a little larger."""
+    value = np.array(e.trial.given[name])
+    value.flat[0] += 0.25
+    return {name: value}
 
 
 def extra_factors() -> Iterator[tuple[Callable[[Evidence], Any], str]]:

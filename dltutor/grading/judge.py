@@ -223,6 +223,7 @@ class Review:
             self.not_compiled,
             self.stopped,
             self.trespassed,
+            self.hidden_fault,
             self.wrong_numbers,
             self.stopped_without_samples,
         )
@@ -267,10 +268,16 @@ class Review:
             problem.headline += " " + _("This happens when there are no samples.")
         return problem
 
+    def hidden_fault(self) -> Problem | None:
+        """Compiled, dx += a does not look whether the shapes fit, and makes any numbers. Python looks."""
+        fault = next((r.fault for r in self.results if r.fault and not r.trial.compiled), None)
+        return self.stopped_by(fault) if fault and self.wrong_numbers() else None
+
     def stopped_in(self, results: Sequence[Result]) -> Problem | None:
         fault = next((r.fault for r in results if r.fault and r.trial.compiled), None)
-        if fault is None:
-            return None
+        return self.stopped_by(fault) if fault else None
+
+    def stopped_by(self, fault: dict[str, Any]) -> Problem:
         sentence, line = translate.sentence(fault)
         if fault["stage"] == "card":
             cause, why = self.foreseen_by_cause(fault["kind"]) or (fault["kind"], fault["hint"])
@@ -312,15 +319,7 @@ class Review:
         bad = {name: found for name, found in bad.items() if found}
         if not bad:
             return self.second_call(results)
-        return self.hidden_fault(one, results) or self.explained(one, results, bad)
-
-    def hidden_fault(self, one: Subject, results: Sequence[Result]) -> Problem | None:
-        """Compiled, dx += a does not look whether the shapes fit, and makes any numbers. Python looks."""
-        in_python = [r.fault for r in self.results if r.trial.subject is one and not r.trial.compiled]
-        if not results[0].trial.compiled or not in_python or in_python[0] is None:
-            return None
-        cause = "shape" if in_python[0]["kind"] in SHAPE else "other"
-        return Problem("runs", *translate.sentence(in_python[0]), cause=cause)
+        return self.explained(one, results, bad)
 
     def second_call(self, results: Sequence[Result]) -> Problem | None:
         """Right once, wrong the second time."""
@@ -343,30 +342,39 @@ class Review:
         )
         headline = _("{name} is wrong: {cause}.").format(name=name, cause=cause.short)
         foreseen = self.foreseen_by_cause(cause.id) if self.cuda else self.foreseen(one, results)
-        line = self.rebound(one, name) if cause.id == "not_written" else None
-        why = line[1] if line else cause.why
+        line, why = self.line_of(one, name, cause.id)
         order = [name, *(other for other in bad if other != name)]
         worst = list(worst_elements(bad, order))
-        problem = Problem(finding, headline, line[0] if line else None, worst, cause.id, why)
+        problem = Problem(finding, headline, line, worst, cause.id, why or cause.why)
         if foreseen:
             problem.cause, problem.why = foreseen
         return problem
 
-    def rebound(self, one: Subject, name: str) -> tuple[int, str] | None:
-        """The line in which the learner gives the argument's name to something new, or returns a value."""
-        told = self.functions.get(one.name, {})
-        names = told.get("arguments")
-        own = names[one.names.index(name)] if isinstance(names, list) else name
-        lines = told.get("rebound")
-        line = lines.get(own) if isinstance(lines, dict) else None
-        if isinstance(line, int):
+    def line_of(self, one: Subject, name: str, cause: str) -> tuple[int | None, str]:
+        """The learner's line that may be the reason, and what to say of it, if anything."""
+        own = self.own_name(one, name)
+        if cause == "not_accumulated":
+            return self.told(one, "assigned", own), ""
+        if cause != "not_written":
+            return None, ""
+        if line := self.told(one, "rebound", own):
             why = _("line {line}: `{name} = ...` makes something new of that name; `{name}[...] = ...` writes into it.")
-            return line, why.format(line=line, name=own)
-        line = told.get("returns")
-        if isinstance(line, int):
+        elif line := self.told(one, "returns", own):
             why = _("line {line}: what is returned is lost; write it into {name}: `{name}[...] = ...`.")
-            return line, why.format(line=line, name=own)
-        return None
+        else:
+            return None, ""
+        return line, why.format(line=line, name=own)
+
+    def own_name(self, one: Subject, name: str) -> str:
+        """What the learner calls an argument."""
+        names = self.functions[one.name].get("arguments")
+        return str(names[one.names.index(name)]) if isinstance(names, list) and len(names) == len(one.names) else name
+
+    def told(self, one: Subject, kind: str, name: str) -> int | None:
+        """A line that the room has told; it may have told anything."""
+        line = self.functions[one.name].get(kind)
+        line = line.get(name) if isinstance(line, dict) else line
+        return line if type(line) is int and line > 0 else None
 
     def not_finite(self) -> Problem | None:
         for result in self.ran:

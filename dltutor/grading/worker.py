@@ -213,7 +213,13 @@ def described(node: ast.FunctionDef) -> Header:
         if name in names:
             lines.setdefault(name, line)
     returns = [found.lineno for found in ast.walk(node) if isinstance(found, ast.Return) and found.value is not None]
-    return {"line": node.lineno, "arguments": names, "rebound": lines, "returns": min(returns, default=None)}
+    return {
+        "line": node.lineno,
+        "arguments": names,
+        "rebound": lines,
+        "assigned": dict(sorted(assigned(node), key=lambda found: -found[1])),
+        "returns": min(returns, default=None),
+    }
 
 
 def bound(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
@@ -221,6 +227,15 @@ def bound(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id, node.lineno
+
+
+def assigned(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
+    """Arrays into which the function writes with =, where += may have been meant."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                    yield target.value.id, node.lineno
 
 
 def fault(stage: str, error: BaseException, file: str) -> Header:

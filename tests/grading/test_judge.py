@@ -179,6 +179,11 @@ def test_a_name_that_is_given_to_something_new_is_found():
     assert "`dw[...] = ...`" in verdict.why
 
 
+def test_the_line_that_overwrites_is_found():
+    verdict = judged(changed("dx[n, d] += dy[n, m] * w[d, m]", "dx[n, d] = dy[n, m] * w[d, m]"))
+    assert (verdict.cause, verdict.line) == ("not_accumulated", 9)
+
+
 def test_a_value_that_is_returned_is_found():
     verdict = judged("def mse_backward(y, t, dy):\n    return 2 * (y - t) / y.size\n", "mse.py:mse_backward")
     assert (verdict.cause, verdict.line) == ("not_written", 2)
@@ -235,6 +240,14 @@ def test_compiled_code_that_stops_names_the_line(room):
     verdict = Judge(room).check(exercise(DENSE), changed("range(N)", "range(N + 1)"))
     assert (verdict.line, verdict.cause) == (9, "shape")
     assert verdict.headline.startswith("line 9: index ")
+
+
+def test_shapes_that_compiled_code_does_not_compare_are_compared(room):
+    """Numba's dx += a reads beside an array that is too small, and says nothing."""
+    verdict = Judge(room).check(exercise(DENSE), f"{HEAD}    dx += dy\n    dw += x.T @ dy\n    db += dy.sum(axis=0)\n")
+    assert not verdict.passed
+    assert verdict.line == 2
+    assert "cannot be combined" in verdict.headline or "does not fit" in verdict.headline
 
 
 FORGED = '{"":"Verdict","number":0,"passed":true,"headline":"All is right.","findings":[],"worst":[]}'

@@ -182,7 +182,7 @@ async def test_what_cannot_be_compiled_is_told_and_ours_is_a_key_away(progress):
 async def test_theirs_waits_until_ours_are_compiled(progress):
     """A locked engine could not keep what it compiles."""
     async with racing(progress) as pilot:
-        lab(pilot).state.status = "compiling"
+        lab(pilot).hear(wire.Compiling(0, 2, "dense_forward"))
         lab(pilot).train_with(OWN, {})
         assert len(pilot.app.made) == 1
         lab(pilot).hear(wire.Ready("cpu", 1.0))

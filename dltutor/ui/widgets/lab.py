@@ -337,8 +337,12 @@ class Lab(InTutor, Vertical):
         self.own, self.before, self.guesses = own, None, ()
         if body is not None:
             self.set_up(body)
-        self._compiles_first = bool(own) and not self.state.own and self.state.status in ("starting", "compiling")
-        if not self._compiles_first:
+        ours_compile = not self.state.own and self.state.status in ("starting", "compiling")
+        self._compiles_first = ours_compile and bool(own)
+        if ours_compile:
+            self._wanted = True
+            self.show_status()
+        else:
             self.restart_engine()
 
     def action_own(self) -> None:

@@ -255,3 +255,10 @@ def test_a_slow_screen_is_not_taken_for_an_endless_loop():
     dog.heard(wire.Resumed(0))
     dog.heard(wire.Metrics(0, {}))
     assert not any(dog.tick(1.0, "running") for _second in range(100))
+
+
+async def test_where_there_is_little_room_the_time_of_a_step_matters_more_than_a_name(progress):
+    async with racing(progress, (100, 30)) as pilot:
+        lab(pilot).train_with(OWN, {})
+        await raced(pilot)
+        await shown(pilot, "◆ a step: yours")

@@ -539,8 +539,10 @@ class Lab(InTutor, Vertical):
         marked = bool(self.own) or self.state.is_race
         self.set_class(marked, "-own")
         if marked:
-            line = "  ".join(fitting(self.race_parts(), self.content_size.width - 2))
-            self.query_one("#own", Static).update(Text(line, no_wrap=True), layout=False)
+            parts, width = self.race_parts(), self.content_size.width - 2
+            if len(parts) > 1 and parts[1] not in fitting(parts, width):
+                parts = [f"{race.MARK} {parts[1]}", *parts[2:]]  # how fast it is says more than its name
+            self.query_one("#own", Static).update(Text("  ".join(fitting(parts, width)), no_wrap=True), layout=False)
 
     def race_parts(self) -> list[str]:
         metric = next((name for spec in self.lesson.pictures for name in spec.curves), "")

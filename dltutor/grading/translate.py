@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
 Words = Callable[[], str]
@@ -149,6 +150,8 @@ def sentence(fault: dict[str, Any]) -> tuple[str, int | None]:
     """What went wrong, and the line in which it did, from what the room told."""
     if fault["stage"] == "card":
         return at_line(fault["line"], fault["message"]), fault["line"]
+    if fault["kind"] == DltutorError.__name__:  # of ours: it says what is missing here
+        return fault["message"], None
     python = fault.get("python")
     if fault["stage"] == "compile" and python:
         return sentence(python)

@@ -9,17 +9,13 @@ Importing this module takes what can be done once for all checks: NumPy, Numba, 
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy starts its threads when it is imported
-os.environ.setdefault("NUMBA_OPT", "0")  # a check waits for the compiler, not for what it compiles
-
 import ast
 import builtins
 import ctypes.util
 import dis
 import io
 import math
+import os
 import re
 import sys
 import warnings

@@ -28,6 +28,7 @@ LENGTH = struct.Struct("!Q")
 NO_SECRETS = {
     "OPENBLAS_NUM_THREADS": "1",  # threads do not survive a fork
     "NUMBA_NUM_THREADS": "1",
+    "NUMBA_OPT": "0",  # a check waits for the compiler, not for what it compiles
     "NUMBA_THREADING_LAYER": "workqueue",  # the one that survives a fork, and needs no shared memory
     "LANG": "C.UTF-8",
 }

@@ -15,11 +15,12 @@ from functools import partial
 
 import click
 
-from dltutor import exercises, i18n, lesson, wire
-from dltutor.course import Course, Entry, catalogue
+from dltutor import i18n, lesson, wire
 from dltutor.errors import DltutorError
-from dltutor.exercises import Exercise
 from dltutor.i18n import _
+from dltutor.lesson import exercises
+from dltutor.lesson.course import Course, Entry, catalogue
+from dltutor.lesson.exercises import Exercise
 from dltutor.link import GraderLink
 
 FEWEST_WRONG = 3  # wrong answers to an exercise; a hunt has its fault

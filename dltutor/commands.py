@@ -81,7 +81,7 @@ def joined(lesson: str) -> str:
     folder = folder.resolve()
     own = os.environ.get("DLTUTOR_LESSONS", "")
     os.environ["DLTUTOR_LESSONS"] = os.pathsep.join(filter(None, [own, str(folder)]))  # its engine reads that, too
-    from dltutor.course import catalogue
+    from dltutor.lesson.course import catalogue
 
     known = catalogue(i18n.current()).entry(folder.name)
     if known and known.folder != folder:
@@ -367,7 +367,7 @@ def reset_progress(lesson: str, yes: bool) -> int:
 
 
 def _known(lesson: str) -> str:
-    from dltutor.course import catalogue
+    from dltutor.lesson.course import catalogue
 
     return catalogue(i18n.current()).find(lesson).id
 

@@ -149,7 +149,7 @@ if answer["found"]:
     answer["capability"] = ".".join(map(str, device.compute_capability))
 """,
     "room": """
-from dltutor.grading import room
+from dltutor import room
 answer = room.report()
 """,
     "data": """
@@ -328,7 +328,7 @@ CONTAINERS = ("/.dockerenv", "/run/.containerenv")
 
 
 def room(child: Future[dict[str, Any]]) -> Iterator[Finding]:
-    """The walls around it: see dltutor/grading/room."""
+    """The walls around it: see dltutor/room."""
     told = child.result()
     tier = told.get("tier", "")
     walls = {
@@ -372,7 +372,7 @@ def data_sets(child: Future[dict[str, Any]]) -> Iterator[Finding]:
 
 
 def lessons() -> Iterator[Finding]:
-    from dltutor.course import catalogue
+    from dltutor.lesson.course import catalogue
 
     course = catalogue(i18n.current())
     count = i18n.plural("{n} lesson", "{n} lessons", len(course.entries))

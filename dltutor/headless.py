@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dltutor import i18n, wire
-from dltutor.course import catalogue
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
 from dltutor.lesson import Heading
+from dltutor.lesson.course import catalogue
 from dltutor.link import EngineLink
 from dltutor.progress import Progress
 from dltutor.ui.run_state import RunState, fold

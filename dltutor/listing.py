@@ -9,11 +9,11 @@ from itertools import groupby
 from typing import Any
 
 from dltutor import i18n
-from dltutor.blocks import inline_math
-from dltutor.course import Course, Entry, catalogue
-from dltutor.days import count_due, day_of, when
 from dltutor.i18n import _
+from dltutor.lesson.blocks import inline_math
+from dltutor.lesson.course import Course, Entry, catalogue
 from dltutor.progress import Progress, Run
+from dltutor.progress.days import count_due, day_of, when
 
 MARKS = {"new": "○", "started": "◐", "done": "●", "problem": "✕"}
 PLAIN_MARKS = {"new": " ", "started": "~", "done": "*", "problem": "!"}
@@ -150,7 +150,7 @@ def progress_as_json(progress: Progress) -> str:
 
 def due_as_text(progress: Progress) -> str:
     """The questions by lesson, and when the next ones come."""
-    from dltutor import schedule
+    from dltutor.progress import schedule
 
     course, now = catalogue(i18n.current()), datetime.now(UTC)
     due = sorted(schedule.due(progress, course, now), key=lambda each: each.lesson)
@@ -176,7 +176,7 @@ def _short(question: str) -> str:
 
 
 def _next(progress: Progress, course: Course, now: datetime) -> list[str]:
-    from dltutor import schedule
+    from dltutor.progress import schedule
 
     coming = schedule.next_due(progress, course, now)
     if not coming:
@@ -187,7 +187,7 @@ def _next(progress: Progress, course: Course, now: datetime) -> list[str]:
 
 def due_as_rows(progress: Progress) -> str:
     """A JSON array with an object for each question, in the order in which they would be asked."""
-    from dltutor import schedule
+    from dltutor.progress import schedule
 
     rows = [
         {

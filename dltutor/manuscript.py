@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from dltutor.errors import DltutorError
-from dltutor.exercises import Exercise, Workbook
+from dltutor.lesson.exercises import Exercise, Workbook
 
 POLL = 1.0  # seconds between two looks at a file: a network file system tells nobody that it has changed
 SETTLE = 30  # milliseconds of silence after which a save is complete

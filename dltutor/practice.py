@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from dltutor import exercises, i18n, wire
+from dltutor import i18n, wire
 from dltutor.checking import Grader
-from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError, UsageError
-from dltutor.exercises import Exercise, Workbook
 from dltutor.i18n import _
-from dltutor.lesson import Heading
+from dltutor.lesson import Heading, exercises
+from dltutor.lesson.course import Course, catalogue
+from dltutor.lesson.exercises import Exercise, Workbook
 from dltutor.manuscript import saves
 from dltutor.progress import Progress
-from dltutor.records import as_json
+from dltutor.progress.records import as_json
 
 if TYPE_CHECKING:
     from rich.console import Console

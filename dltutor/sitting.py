@@ -60,7 +60,7 @@ def _wanted(lesson: str, play: Path | None) -> str:
     if not lesson:
         return ""
     from dltutor import i18n
-    from dltutor.course import catalogue
+    from dltutor.lesson.course import catalogue
 
     return catalogue(i18n.current()).find(lesson).id
 
@@ -77,7 +77,7 @@ def farewell(tutor: Tutor, progress: Progress) -> list[str]:
 
 def coming(tutor: Tutor, progress: Progress) -> str:
     """What there is to review, today or tomorrow."""
-    from dltutor.days import count_due
+    from dltutor.progress.days import count_due
 
     today, tomorrow = count_due(progress, [entry.id for entry in tutor.course.entries])
     if today:

@@ -45,7 +45,7 @@ def test_the_engine_loads_numba_only_when_it_compiles():
 
 
 def test_the_ground_and_what_stands_beside_it_is_light():
-    names = "errors i18n wire pictures lab lesson course progress link headless doctor sitting listing"
+    names = "errors i18n wire pictures lab lesson lesson.course progress link headless doctor sitting listing"
     imported = imported_after("\n".join(f"import dltutor.{name}" for name in names.split()))
     assert not imported.intersection(HEAVY + SCREEN)
 

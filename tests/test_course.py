@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dltutor import course as courses
-from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError, UsageError
+from dltutor.lesson import course as courses
+from dltutor.lesson.course import Course, catalogue
 
 FIXTURE = Path(__file__).parent / "fixtures" / "01-line"
 BUILT_IN = courses.built_in

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dltutor import exercises
 from dltutor import lesson as lessons
 from dltutor.errors import DltutorError
-from dltutor.exercises import Workbook
+from dltutor.lesson import exercises
+from dltutor.lesson.exercises import Workbook
 
 FIXTURE = Path(__file__).parent / "fixtures" / "practice"
 
@@ -173,8 +173,9 @@ def test_a_folder_that_cannot_be_written_is_said(home: Path) -> None:
 
 WRITES = """
 import sys
-from dltutor import exercises, lesson
-from dltutor.exercises import Workbook
+from dltutor import lesson
+from dltutor.lesson import exercises
+from dltutor.lesson.exercises import Workbook
 exercise = exercises.load(lesson.load(__import__("pathlib").Path(sys.argv[1])), "mse-backward")
 book, n = Workbook(), 0
 while True:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dltutor import lesson as lessons
-from dltutor.course import built_in
 from dltutor.errors import DltutorError, UsageError
 from dltutor.lesson import Code, Formula, Knob, Text, compare, inline_math, quote
+from dltutor.lesson.course import built_in
 
 FIXTURE = Path(__file__).parent / "fixtures" / "01-line"
 
@@ -393,7 +393,7 @@ def test_a_quoted_method_loses_its_indentation() -> None:
 
 def test_a_whole_file_can_be_quoted() -> None:
     found = quote("dltutor/errors.py")
-    assert found.source == Path(lessons.__file__).with_name("errors.py").read_text()
+    assert found.source == (Path(lessons.__file__).parents[1] / "errors.py").read_text()
     assert found.name == "" and found.first_line == 1
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dltutor import listing
-from dltutor.course import catalogue
+from dltutor.lesson.course import catalogue
 from dltutor.progress import Progress
-from dltutor.records import moment
+from dltutor.progress.records import moment
 
 LESSON = "01-linear-regression"
 LONG_AGO = moment(datetime(2026, 1, 1, tzinfo=UTC))

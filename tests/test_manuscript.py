@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import watchfiles
 
-from dltutor import exercises, manuscript
 from dltutor import lesson as lessons
-from dltutor.exercises import Exercise, Workbook
+from dltutor import manuscript
+from dltutor.lesson import exercises
+from dltutor.lesson.exercises import Exercise, Workbook
 from dltutor.manuscript import Manuscript, saves
 
 FIXTURE = Path(__file__).parent / "fixtures" / "practice"

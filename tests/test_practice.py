@@ -16,9 +16,9 @@ from terminals import Terminal
 
 from dltutor import practice
 from dltutor.checking import Grader
-from dltutor.course import catalogue
 from dltutor.errors import UsageError
-from dltutor.exercises import Workbook
+from dltutor.lesson.course import catalogue
+from dltutor.lesson.exercises import Workbook
 from dltutor.progress import Progress
 
 FIXTURE = Path(__file__).parent / "fixtures" / "practice"

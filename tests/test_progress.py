@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from dltutor import columns, progress, records, store
+from dltutor import progress
 from dltutor.errors import DltutorError
-from dltutor.progress import FILE, Exercise, Progress
+from dltutor.progress import FILE, Exercise, Progress, columns, records, store
 
 SETTING = {"knobs": {"lr": 0.1, "data": "线"}, "seed": 3, "steps": 200}
 
@@ -564,7 +564,7 @@ def test_only_the_learner_can_read_it(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- two applications, and a kill
 
 HAMMER = """
-from dltutor import store
+from dltutor.progress import store
 store.BUSY_SECONDS = 30.0  # a loaded machine with a slow disk is not what is tested
 kept = Progress.open(home)
 me = sys.argv[2]
@@ -615,7 +615,7 @@ def test_what_was_kept_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
 
 def test_answers_guesses_attempts_and_cards_survive_a_kill(tmp_path: Path) -> None:
     code = """
-    from dltutor.records import Card
+    from dltutor.progress.records import Card
     kept, me = Progress.open(home), sys.argv[2]
     for n in range(10**6):
         card = Card("01-line", f"{me}-{n}", {}, "2026-01-01T00:00:00.000000+00:00", "2026-01-01T00:00:00.000000+00:00")
@@ -848,7 +848,7 @@ def test_without_permission_what_is_there_is_shown_and_nothing_crashes(open_fold
     (folder / FILE).chmod(0o400)
     folder.chmod(0o500)
     code = """
-    import os, dltutor.store
+    import os, dltutor.progress.store
     if os.geteuid() == 0:  # to whom nothing is forbidden
         os.chown(home, 65534, 65534)
         os.chown(home / "progress.sqlite3", 65534, 65534)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dltutor import blocks, fences, lesson, questions
+from dltutor import lesson
 from dltutor.errors import DltutorError, UsageError
-from dltutor.questions import Deck, Level, Number, Order, Outcome, Pick, Shape
+from dltutor.lesson import blocks, fences, questions
+from dltutor.lesson.questions import Deck, Level, Number, Order, Outcome, Pick, Shape
 
 FILE = Path("lesson.md")
 PICK = """

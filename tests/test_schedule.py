@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dltutor import days, i18n, schedule
-from dltutor.course import Course, catalogue
-from dltutor.progress import Progress
-from dltutor.records import moment
-from dltutor.schedule import AGAIN, EASY, GOOD, HARD
+from dltutor import i18n
+from dltutor.lesson.course import Course, catalogue
+from dltutor.progress import Progress, days, schedule
+from dltutor.progress.records import moment
+from dltutor.progress.schedule import AGAIN, EASY, GOOD, HARD
 
 NOW = datetime(2026, 3, 10, 20, 0, tzinfo=UTC)  # an evening
 LESSON = """---
@@ -320,5 +320,5 @@ def test_what_a_wrong_clock_did_is_mended_by_the_right_one(kept: Progress, cours
 
 
 def test_the_schedule_is_read_only_when_something_is_rated() -> None:
-    code = "import sys, dltutor.days, dltutor.schedule; print('fsrs' in sys.modules)"
+    code = "import sys, dltutor.progress.days, dltutor.progress.schedule; print('fsrs' in sys.modules)"
     assert os.popen(f'{sys.executable} -c "{code}"').read() == "False\n"

@@ -31,7 +31,7 @@ def measure(_folder: Path, runs: int) -> list[Row]:
 
 
 def _lesson(name: str) -> Heading:
-    from dltutor.course import catalogue
+    from dltutor.lesson.course import catalogue
 
     entry = catalogue("en").find(name)
     if entry.heading is None:

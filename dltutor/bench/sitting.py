@@ -32,7 +32,7 @@ def settle_in(home: Path, lesson: Heading, **setting: Any) -> None:
 def built_in_lessons() -> list[Heading]:
     """Those that come with dltutor, in the order of the course; a learner's own lie in a folder that is not looked
     into here."""
-    from dltutor.course import built_in, catalogue
+    from dltutor.lesson.course import built_in, catalogue
 
     entries = [entry for entry in catalogue("en").entries if entry.folder.is_relative_to(built_in().resolve())]
     return [entry.heading for entry in entries if entry.heading]

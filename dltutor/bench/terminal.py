@@ -188,7 +188,7 @@ def _become(command: Sequence[str], variables: dict[str, str], columns: int, row
 
 def environment_of(more: Mapping[str, str]) -> dict[str, str]:
     """The same terminal, language and settings on every machine; the package is found wherever this one was."""
-    from dltutor.course import PACKAGE
+    from dltutor.lesson.course import PACKAGE
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     fixed = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", "DLTUTOR_LANG": "en"}

@@ -14,7 +14,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from dltutor import wire
-from dltutor.course import built_in, catalogue
 from dltutor.engine.run import Lab, Race, Run
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, current
@@ -25,6 +24,7 @@ from dltutor.kernels.compile import every_kernel, prepare
 from dltutor.kernels.launch import replayer, usable_cores, use_threads
 from dltutor.kernels.own import Own, compile_own
 from dltutor.lesson import Heading, load_front_matter
+from dltutor.lesson.course import built_in, catalogue
 
 CLEAR = f"dltutor/kernels/clear.py:{clear.__name__}"  # every backward pass starts with it
 

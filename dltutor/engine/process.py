@@ -10,8 +10,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from dltutor import compiled
-from dltutor.course import built_in, catalogue
 from dltutor.i18n import _
+from dltutor.lesson.course import built_in, catalogue
 from dltutor.progress import home
 from dltutor.service import Wire, serve
 from dltutor.wire import Command, Printed
@@ -29,7 +29,7 @@ def find_folder(wire: Wire) -> None:
 
 def lock(wire: Wire) -> None:
     """Before anything of the learner's is there. Lessons, data and compiled kernels can be read, all else is gone."""
-    from dltutor.grading.room import lock_this_process
+    from dltutor.room import lock_this_process
 
     find_folder(wire)
     lessons = [entry.folder for entry in catalogue().entries]

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dltutor.errors import DltutorError
-from dltutor.exercises import Exercise
 from dltutor.grading import causes, translate
 from dltutor.grading.causes import Cause, Evidence, near
 from dltutor.grading.parcel import unwrap, wrap
-from dltutor.grading.room import Limits
 from dltutor.grading.trials import Subject, Trial, guarded, inside, is_poison, subject, trials
 from dltutor.i18n import _
+from dltutor.lesson.exercises import Exercise
 from dltutor.proof.checks import GUARD, SENTINEL, Arrays, Case
+from dltutor.room import Limits
 from dltutor.wire import Element, Finding, Verdict
 
 if TYPE_CHECKING:
-    from dltutor.grading.room import Room
+    from dltutor.room import Room
 
 SHOWN = 5  # elements
 SHAPE = ("IndexError", "ValueError")  # what arrays of other shapes than expected raise

@@ -16,8 +16,8 @@ from dltutor.i18n import _, current
 from dltutor.service import Wire, serve
 
 if TYPE_CHECKING:
-    from dltutor.exercises import Exercise
     from dltutor.grading.judge import Judge
+    from dltutor.lesson.exercises import Exercise
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ class Grader:
         """With an open room: it takes a moment, once."""
         if self._judge is None:
             from dltutor.grading.judge import Judge
-            from dltutor.grading.room import open_room
+            from dltutor.room import open_room
 
             self._judge = Judge(open_room())
         return self._judge
@@ -91,8 +91,8 @@ def latest(inbox: SimpleQueue[wire.Command]) -> list[wire.Command]:
 
 def load(key: str) -> Exercise:
     """The exercise "<lesson>/<name>"."""
-    from dltutor import exercises
-    from dltutor.course import catalogue
+    from dltutor.lesson import exercises
+    from dltutor.lesson.course import catalogue
 
     lesson, _slash, name = key.partition("/")
     entry = catalogue(current()).find(lesson)

@@ -17,9 +17,9 @@ from textual.geometry import Size
 from textual.screen import Screen
 
 from dltutor import i18n
-from dltutor.course import Course, catalogue
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
+from dltutor.lesson.course import Course, catalogue
 from dltutor.progress import Progress
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.home import Home

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from dltutor.blocks import inline_math
+from dltutor.lesson.blocks import inline_math
 
 LONGEST_UNBROKEN = 40  # cells of a formula or a piece of code in a sentence
 _FENCE = re.compile(r"^```.*?\n(.*?)^```\s*?$", re.MULTILINE | re.DOTALL)

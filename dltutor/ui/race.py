@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dltutor import exercises, wire
+from dltutor import wire
 from dltutor.errors import DltutorError
-from dltutor.exercises import Exercise, Workbook
 from dltutor.i18n import _
-from dltutor.lesson import Heading
+from dltutor.lesson import Heading, exercises
+from dltutor.lesson.exercises import Exercise, Workbook
 from dltutor.progress import Progress
 from dltutor.ui.run_state import RunState
 

@@ -12,10 +12,10 @@ import pytest
 from trying import OpenRoom, exercise
 
 from dltutor.errors import DltutorError
-from dltutor.exercises import Wrong
 from dltutor.grading.judge import Judge
 from dltutor.grading.parcel import unwrap, wrap
-from dltutor.grading.room import Room, open_room
+from dltutor.lesson.exercises import Wrong
+from dltutor.room import Room, open_room
 from dltutor.wire import Verdict
 
 DENSE = "dense.py:dense_backward"

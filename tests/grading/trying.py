@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dltutor.exercises import Exercise, Wrong
 from dltutor.grading.parcel import unwrap, wrap
-from dltutor.grading.room import Limits, Outcome
+from dltutor.lesson.exercises import Exercise, Wrong
+from dltutor.room import Limits, Outcome
 
 SECONDS = 2  # until a run counts as endless
 

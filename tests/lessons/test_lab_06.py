@@ -17,12 +17,11 @@ import numpy as np
 import pytest
 from texicode.pipeline import init_arts, render_tex_rows
 
-from dltutor import exercises
-from dltutor.blocks import Block, Formula, Text, Widget, inline_math
 from dltutor.kernels import device
 from dltutor.kernels.own import compile_own
 from dltutor.layers import SGD, BCEWithLogits, Dense, ReLU, Sequential, SoftmaxCrossEntropy, Tanh
-from dltutor.lesson import Lesson, load
+from dltutor.lesson import Lesson, exercises, load
+from dltutor.lesson.blocks import Block, Formula, Text, Widget, inline_math
 from dltutor.pictures import Confusion, Heat, Histograms, Images
 
 FOLDER = Path(__file__).parents[2] / "lessons" / "06-mlp"

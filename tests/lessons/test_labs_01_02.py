@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltutor import exercises
-from dltutor.blocks import Section
 from dltutor.data import load as load_data
 from dltutor.engine.engine import load_lab
 from dltutor.engine.pack import pack
 from dltutor.kernels import device
 from dltutor.kernels.own import compile_own
-from dltutor.lesson import Formula, Text, inline_math, load
+from dltutor.lesson import Formula, Text, exercises, inline_math, load
+from dltutor.lesson.blocks import Section
 from dltutor.pictures import Confusion, Contour, Heat, Scatter
 
 LESSONS = Path(__file__).resolve().parents[2] / "lessons"

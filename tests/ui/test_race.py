@@ -13,9 +13,10 @@ import pytest
 from screens import shown, text, until
 from textual.pilot import Pilot
 
-from dltutor import exercises, i18n, wire
-from dltutor.course import catalogue
-from dltutor.exercises import Workbook
+from dltutor import i18n, wire
+from dltutor.lesson import exercises
+from dltutor.lesson.course import catalogue
+from dltutor.lesson.exercises import Workbook
 from dltutor.link import Playback, read_recording
 from dltutor.progress import Progress
 from dltutor.ui import race

@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from dltutor import lesson as lessons
-from dltutor.course import catalogue
 from dltutor.lesson import Lesson
+from dltutor.lesson.course import catalogue
 from dltutor.progress import Progress
 from dltutor.ui.app import Tutor
 from dltutor.ui.plots.look import Look

@@ -13,10 +13,11 @@ import pytest
 from screens import same_as_snapshot, shown, text, until
 from textual.pilot import Pilot
 
-from dltutor import course, days, i18n, schedule
-from dltutor.course import catalogue
-from dltutor.progress import Progress
-from dltutor.records import moment
+from dltutor import i18n
+from dltutor.lesson import course
+from dltutor.lesson.course import catalogue
+from dltutor.progress import Progress, days, schedule
+from dltutor.progress.records import moment
 from dltutor.ui.app import Tutor
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.home import Home
@@ -400,7 +401,7 @@ async def test_how_many_exercises_passed_is_told(progress: Progress) -> None:
 
 
 def test_the_first_paint_needs_neither_questions_nor_a_schedule() -> None:
-    late = {"fsrs", "dltutor.questions", "dltutor.schedule", "dltutor.ui.prose"}
+    late = {"fsrs", "dltutor.lesson.questions", "dltutor.progress.schedule", "dltutor.ui.prose"}
     code = f"import sys, dltutor.ui.app; print(sorted({late} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"

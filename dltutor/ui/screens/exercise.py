@@ -17,11 +17,11 @@ from textual.widget import Widget
 from textual.widgets import Static, TextArea
 from textual.worker import Worker
 
-from dltutor import exercises, wire
+from dltutor import wire
 from dltutor.errors import DltutorError
-from dltutor.exercises import Exercise
 from dltutor.i18n import _, plural
-from dltutor.lesson import Lesson
+from dltutor.lesson import Lesson, exercises
+from dltutor.lesson.exercises import Exercise
 from dltutor.manuscript import Manuscript, saves
 from dltutor.ui.screens.dialogs import Confirm
 from dltutor.ui.typed import InTutor

@@ -11,10 +11,10 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from dltutor.course import Course, Entry
-from dltutor.days import count_due
 from dltutor.i18n import _, plural
-from dltutor.records import Run
+from dltutor.lesson.course import Course, Entry
+from dltutor.progress.days import count_due
+from dltutor.progress.records import Run
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 

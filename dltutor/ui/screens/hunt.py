@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dltutor.exercises import SUSPECTS, Exercise, Suspect
 from dltutor.i18n import _
+from dltutor.lesson.exercises import SUSPECTS, Exercise, Suspect
 from dltutor.ui.prose import inked
 from dltutor.ui.screens.exercise import WIDE, ExerciseScreen
 from dltutor.ui.typed import InTutor

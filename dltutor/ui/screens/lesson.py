@@ -10,11 +10,12 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
-from dltutor import exercises, schedule, wire
+from dltutor import wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.lesson import Lesson
-from dltutor.questions import fits, is_prediction, is_quiz
+from dltutor.lesson import Lesson, exercises
+from dltutor.lesson.questions import fits, is_prediction, is_quiz
+from dltutor.progress import schedule
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.cards import TaskCard
 from dltutor.ui.widgets.key_bar import KeyBar, bind

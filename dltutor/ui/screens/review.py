@@ -13,11 +13,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from dltutor import questions, schedule
-from dltutor.blocks import inline_math
-from dltutor.days import day_of, when
 from dltutor.i18n import _, plural
-from dltutor.schedule import AGAIN, EASY, GOOD, HARD, Due, Question
+from dltutor.lesson import questions
+from dltutor.lesson.blocks import inline_math
+from dltutor.progress import schedule
+from dltutor.progress.days import day_of, when
+from dltutor.progress.schedule import AGAIN, EASY, GOOD, HARD, Due, Question
 from dltutor.ui import prose
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.cards import Card

@@ -10,10 +10,9 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 
-from dltutor import exercises
 from dltutor.i18n import _, plural
-from dltutor.lesson import Lesson
-from dltutor.records import Exercise
+from dltutor.lesson import Lesson, exercises
+from dltutor.progress.records import Exercise
 from dltutor.ui import prose
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import bind

@@ -15,10 +15,10 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from dltutor import questions, wire
+from dltutor import wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.lesson import Lesson, PanelSpec
+from dltutor.lesson import Lesson, PanelSpec, questions
 from dltutor.link import EngineLink, Playback
 from dltutor.pictures import Picture, Series
 from dltutor.ui import race

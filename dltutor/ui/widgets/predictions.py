@@ -8,12 +8,11 @@ from typing import Any
 from rich.text import Text
 from textual.message import Message
 
-from dltutor import questions
 from dltutor.errors import UsageError
 from dltutor.i18n import _
-from dltutor.lesson import Lesson
+from dltutor.lesson import Lesson, questions
+from dltutor.lesson.questions import Comparison, Level, Outcome, Prediction, Shape
 from dltutor.pictures import Curves
-from dltutor.questions import Comparison, Level, Outcome, Prediction, Shape
 from dltutor.ui import prose
 from dltutor.ui.widgets.cards import day
 from dltutor.ui.widgets.key_bar import bind

@@ -14,10 +14,11 @@ from rich.text import Text
 from textual.events import Click, Key, Paste
 from textual.message import Message
 
-from dltutor import days, questions, schedule
 from dltutor.errors import UsageError
 from dltutor.i18n import _
-from dltutor.questions import Marked, Number, Order, Pick, Prediction, Quiz
+from dltutor.lesson import questions
+from dltutor.lesson.questions import Marked, Number, Order, Pick, Prediction, Quiz
+from dltutor.progress import days, schedule
 from dltutor.ui import prose
 from dltutor.ui.widgets.cards import Card, day
 from dltutor.ui.widgets.key_bar import bind

@@ -17,11 +17,10 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
-from dltutor import exercises, questions
 from dltutor import lesson as lessons
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.lesson import Code, Formula, Lesson, Section, Text
+from dltutor.lesson import Code, Formula, Lesson, Section, Text, exercises, questions
 from dltutor.ui.prose import drawn, inline, unbroken
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.cards import Card, ReviewCard, TaskCard

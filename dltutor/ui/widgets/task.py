@@ -12,9 +12,9 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from dltutor import lesson
-from dltutor.exercises import Exercise
 from dltutor.i18n import _
 from dltutor.lesson import Lesson, Section
+from dltutor.lesson.exercises import Exercise
 from dltutor.ui.widgets.reader import Reader, code_theme
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[2]  # dltutor
+PACKAGE = Path(__file__).resolve().parents[1]  # dltutor
 SYSTEM = ("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/proc/cpuinfo")
 LIBRARIES = ("numpy", "numba", "llvmlite")
 COMPILER = ("__init__", "compile", "kept", "machine", "machine_code", "shape_errors")
 FOR_GRADING = (
-    "__init__.py", "errors.py", "i18n.py", "locale", "grading", "emulate",
+    "__init__.py", "errors.py", "i18n.py", "locale", "grading", "room", "emulate",
     *(f"kernels/{name}.py" for name in COMPILER),
 )  # fmt: skip
 """What of this package is needed to compile and call a kernel: no kernels, no proofs, no lessons."""

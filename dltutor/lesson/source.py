@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dltutor.blocks import Block, Section, outline, read_blocks, read_sections
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.yaml_lines import Fields, fault, parse
+from dltutor.lesson.blocks import Block, Section, outline, read_blocks, read_sections
+from dltutor.lesson.yaml_lines import Fields, fault, parse
 
 
 class Missing(DltutorError):

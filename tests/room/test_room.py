@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 import dltutor
+from dltutor import room
 from dltutor.errors import DltutorError
-from dltutor.grading import room
-from dltutor.grading.room import Limits, Outcome, linux, namespaces
+from dltutor.room import Limits, Outcome, linux, namespaces
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such system calls")
 HERE = Path(__file__).parent
@@ -71,7 +71,7 @@ def python_for(user: int) -> str:
     for name in filter(os.path.exists, names):
         try:
             subprocess.run(
-                [name, "-c", "import numba, dltutor.grading.room, attack_worker"],
+                [name, "-c", "import numba, dltutor.room, attack_worker"],
                 env=paths, cwd="/", user=user, group=user, extra_groups=[], check=True, capture_output=True,
             )  # fmt: skip
             return name
@@ -508,7 +508,7 @@ def test_nothing_is_left_when_whoever_opened_a_room_dies(tier):
     if isinstance(found := opened(tier, "present"), str):
         pytest.skip(found)
     code = f"""
-from dltutor.grading import room
+from dltutor import room
 with_worker = room.open_room({tier!r}, {WORKER!r})
 print(with_worker._zygote.pid, flush=True)
 with_worker.run(b"import ctypes, time; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); time.sleep(100)")

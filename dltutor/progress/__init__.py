@@ -14,11 +14,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dltutor import exchange
-from dltutor.columns import Column, column, pack, unpack
-from dltutor.exchange import insert
-from dltutor.records import Answer, Attempt, Card, Exercise, Guess, Place, Run, as_json, from_json, moment, storable
-from dltutor.store import Statement, Store
+from dltutor.progress import exchange
+from dltutor.progress.columns import Column, column, pack, unpack
+from dltutor.progress.exchange import insert
+from dltutor.progress.records import (
+    Answer,
+    Attempt,
+    Card,
+    Exercise,
+    Guess,
+    Place,
+    Run,
+    as_json,
+    from_json,
+    moment,
+    storable,
+)
+from dltutor.progress.store import Statement, Store
 
 __all__ = ["Answer", "Attempt", "Card", "Exercise", "Guess", "Place", "Progress", "Run", "home"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.yaml_lines import fault, parse
+from dltutor.lesson.yaml_lines import fault, parse
 
 WIDGETS = ("lab", "kernel", "predict", "quiz", "exercise", "hunt", "review")
 _HEADING = re.compile(r"## +(?P<title>.*?)\s*\{#(?P<id>[^{}\s]+)\}\s*")

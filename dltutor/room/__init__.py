@@ -32,11 +32,11 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from dltutor.errors import DltutorError
-from dltutor.grading.room import bubblewrap, cold, selftest, sentences, view, zygote
-from dltutor.grading.room.limits import Limits, Outcome
-from dltutor.grading.room.lock import lock_this_process
-from dltutor.grading.room.watch import START_SECONDS, Ended
 from dltutor.i18n import _
+from dltutor.room import bubblewrap, cold, selftest, sentences, view, zygote
+from dltutor.room.limits import Limits, Outcome
+from dltutor.room.lock import lock_this_process
+from dltutor.room.watch import START_SECONDS, Ended
 
 __all__ = ["TIERS", "Limits", "Outcome", "Room", "lock_this_process", "open_room", "report"]
 
@@ -189,7 +189,7 @@ def python(module: str, *arguments: str) -> list[str]:
     """The command for a Python that finds what this one finds, and calls `main` of a module of the room."""
     paths = json.dumps([os.path.abspath(path) for path in sys.path])
     start = (
-        f"import sys, json; sys.path[:] = json.loads(sys.argv[1]); from dltutor.grading.room import {module}; "
+        f"import sys, json; sys.path[:] = json.loads(sys.argv[1]); from dltutor.room import {module}; "
         f"{module}.main(*sys.argv[2:])"
     )
     return [sys.executable, "-I", "-c", start, paths, *arguments]

@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from dltutor.grading.room.limits import Limits
-from dltutor.grading.room.linux import HIGHEST_FILE
+from dltutor.room.limits import Limits
+from dltutor.room.linux import HIGHEST_FILE
 
 Work = Callable[[bytes], bytes]
 

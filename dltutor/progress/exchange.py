@@ -14,8 +14,8 @@ from typing import Any
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.records import as_json, from_json, moment
-from dltutor.store import Statement
+from dltutor.progress.records import as_json, from_json, moment
+from dltutor.progress.store import Statement
 
 TABLES = {
     "place": ("lesson", "section", "scroll", "setting", "at"),

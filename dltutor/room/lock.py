@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from dltutor.grading.room import inside, landlock, linux, namespaces, seccomp, selftest, view
-from dltutor.grading.room.limits import MIB, Limits
+from dltutor.room import inside, landlock, linux, namespaces, seccomp, selftest, view
+from dltutor.room.limits import MIB, Limits
 
 TIERS = ("namespaces", "landlock", "limits")
 TRAINING = Limits(cpu=0, memory=2048 * MIB, files=256, processes=64)

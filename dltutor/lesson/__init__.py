@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dltutor import knobs as knob_values
-from dltutor.blocks import WIDGETS, Block, Code, Formula, Section, Text, Widget, inline_math
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.knobs import Knob, Value
-from dltutor.quotes import Quote, quote
-from dltutor.source import Missing, Source
-from dltutor.yaml_lines import Fields, Map, close, fault
+from dltutor.lesson import knobs as knob_values
+from dltutor.lesson.blocks import WIDGETS, Block, Code, Formula, Section, Text, Widget, inline_math
+from dltutor.lesson.knobs import Knob, Value
+from dltutor.lesson.quotes import Quote, quote
+from dltutor.lesson.source import Missing, Source
+from dltutor.lesson.yaml_lines import Fields, Map, close, fault
 
 __all__ = [
     "WIDGETS",
@@ -341,7 +341,7 @@ def _checked(block: Block, heading: Heading, file: Path) -> Block:
             case "lab":
                 return replace(block, body=_experiment(block, heading, file))
             case "quiz" | "predict" | "review" if isinstance(block.body, Map):
-                from dltutor import fences  # takes its time to import, and a list of lessons does without
+                from dltutor.lesson import fences  # takes its time to import, and a list of lessons does without
 
                 return replace(block, body=fences.parse(block, file))
             case "kernel":
@@ -397,7 +397,7 @@ def _shown(fields: Fields, heading: Heading) -> list[str]:
 
 def _predictions_resolve(lesson: Lesson, file: Path) -> None:
     """Each names an experiment of this lesson, and a metric that it draws."""
-    from dltutor import questions
+    from dltutor.lesson import questions
 
     labs = [widget.id for widget in lesson.widgets() if widget.kind == "lab"]
     metrics = [*lesson.metrics, *(name for picture in lesson.pictures for name in picture.curves)]
@@ -437,7 +437,7 @@ def _inherited(section: Section, originals: Mapping[str, Widget], file: Path) ->
 def _filled(block: Block, originals: Mapping[str, Widget], file: Path) -> Block:
     if not isinstance(block, Widget) or not isinstance(block.body, Map):
         return block
-    from dltutor import fences, questions
+    from dltutor.lesson import fences, questions
 
     original = originals[block.id].body
     if isinstance(original, questions.Content):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from dltutor.grading.room import linux
-from dltutor.grading.room.view import View
+from dltutor.room import linux
+from dltutor.room.view import View
 
 NOBODY = 65534
 SEPARATE = linux.NEWUTS | linux.NEWIPC | linux.NEWNET | linux.NEWPID

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.yaml_lines import close
+from dltutor.lesson.yaml_lines import close
 
 if TYPE_CHECKING:
     import ast
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)

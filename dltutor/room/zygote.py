@@ -19,10 +19,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, NoReturn
 
-from dltutor.grading.room import inside, landlock, linux, namespaces, seccomp
-from dltutor.grading.room.limits import Limits
-from dltutor.grading.room.view import View
-from dltutor.grading.room.watch import Watch, kill_group
+from dltutor.room import inside, landlock, linux, namespaces, seccomp
+from dltutor.room.limits import Limits
+from dltutor.room.view import View
+from dltutor.room.watch import Watch, kill_group
 
 LENGTH = struct.Struct("!Q")
 NO_SECRETS = {
@@ -57,7 +57,7 @@ def main(tier: str, worker: str, seen: str) -> NoReturn:
 
 def loaded(worker: str) -> tuple[inside.Work, inside.Work]:
     """What runs inside: the learner's code by the worker, if there is one, or the questions of the self-test."""
-    from dltutor.grading.room import selftest
+    from dltutor.room import selftest
 
     return importlib.import_module(worker).work if worker else selftest.probe, selftest.probe
 

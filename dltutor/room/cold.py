@@ -10,9 +10,9 @@ import tempfile
 from functools import partial
 from typing import NoReturn
 
-from dltutor.grading.room import inside, zygote
-from dltutor.grading.room.limits import Limits
-from dltutor.grading.room.watch import Ended, Watch, kill_group
+from dltutor.room import inside, zygote
+from dltutor.room.limits import Limits
+from dltutor.room.watch import Ended, Watch, kill_group
 
 
 def run(command: list[str], message: bytes, limits: Limits) -> Ended:

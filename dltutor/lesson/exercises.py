@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from dltutor import progress
-from dltutor.blocks import Block, Widget
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import Heading, experiment
-from dltutor.quotes import quote
-from dltutor.source import Missing, Source
-from dltutor.yaml_lines import Fields, Map, close, fault
+from dltutor.lesson.blocks import Block, Widget
+from dltutor.lesson.quotes import quote
+from dltutor.lesson.source import Missing, Source
+from dltutor.lesson.yaml_lines import Fields, Map, close, fault
 
 FOLDER = "exercises"
 KINDS = ("exercise", "hunt")  # of fences

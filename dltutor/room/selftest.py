@@ -11,10 +11,10 @@ from pathlib import Path
 from socket import AF_INET, socket
 from typing import TYPE_CHECKING
 
-from dltutor.grading.room.limits import MIB, Limits
+from dltutor.room.limits import MIB, Limits
 
 if TYPE_CHECKING:
-    from dltutor.grading.room import Room
+    from dltutor.room import Room
 
 OPEN = ("limits",)
 """Tiers that don't say that network, files and processes outside can't be reached."""

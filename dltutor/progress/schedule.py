@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from dltutor import questions
-from dltutor.course import Course, Entry
-from dltutor.days import day_of, start_of
 from dltutor.errors import DltutorError
-from dltutor.lesson import Lesson
+from dltutor.lesson import Lesson, questions
+from dltutor.lesson.course import Course, Entry
 from dltutor.progress import Card, Progress
-from dltutor.records import moment
+from dltutor.progress.days import day_of, start_of
+from dltutor.progress.records import moment
 
 AGAIN, HARD, GOOD, EASY = 1, 2, 3, 4
 LONGEST_DAYS = 365  # nothing stays away for more than a year

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dltutor.grading.room import inside
-from dltutor.grading.room.limits import Limits
+from dltutor.room import inside
+from dltutor.room.limits import Limits
 
 START_SECONDS = 60.0  # until the learner's code begins: a new Python has to load Numba
 STEP = 0.002  # seconds between looks at a process that has closed everything and not ended

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 
 def main() -> None:
+    from dltutor import room
     from dltutor.errors import DltutorError
-    from dltutor.grading import room
 
     try:
         opened = room.open_room(sys.argv[1], "attack_worker")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from dltutor.grading.room import linux
+from dltutor.room import linux
 
 # Rights, from <linux/landlock.h>; the number of them that the kernel knows, by its version of Landlock.
 READ_FILE, READ_DIR = 1 << 2, 1 << 3

@@ -6,10 +6,10 @@ import os
 import re
 import signal
 
-from dltutor.grading.room import inside
-from dltutor.grading.room.limits import MIB, Limits, Outcome
-from dltutor.grading.room.watch import Ended
 from dltutor.i18n import _
+from dltutor.room import inside
+from dltutor.room.limits import MIB, Limits, Outcome
+from dltutor.room.watch import Ended
 
 NEARLY = 0.3  # seconds that the clock of a process may lag behind its limit
 IDLE = 0.1  # of the time: who used less of the processor did not loop, however busy the machine

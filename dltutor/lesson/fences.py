@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dltutor.blocks import Widget
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.questions import (
+from dltutor.lesson.blocks import Widget
+from dltutor.lesson.questions import (
     Card,
     Choice,
     Content,
@@ -32,7 +32,7 @@ from dltutor.questions import (
     Trap,
     near,
 )
-from dltutor.yaml_lines import Fields, Map, fault
+from dltutor.lesson.yaml_lines import Fields, Map, fault
 
 MOST = 9  # choices: each has a number key
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from dltutor.grading.room import lock
+from dltutor.room import lock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these walls are those of Linux")
 
 START = """
 import json, os, sys
 from pathlib import Path
-from dltutor.grading.room import lock_this_process
+from dltutor.room import lock_this_process
 def works(attempt):
     try:
         attempt()
@@ -87,7 +87,7 @@ def test_it_reads_what_is_named_and_changes_nothing(locked, home):
         (folder / "file").write_text("text", encoding="utf-8")
     code = """
 attempts = {}
-for folder in (os.environ["DLTUTOR_HOME"], *sys.argv[2:], str(Path(lock_this_process.__code__.co_filename).parents[2])):
+for folder in (os.environ["DLTUTOR_HOME"], *sys.argv[2:], str(Path(lock_this_process.__code__.co_filename).parents[1])):
     name = Path(folder).name
     attempts |= {
         f"{name} read": lambda folder=folder: os.listdir(folder)[0],

@@ -19,7 +19,7 @@ from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
 from dltutor.lesson import Heading, Lesson
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 _LESSON_FILES = ("lesson.md", "lab.py")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dltutor.errors import UsageError
 from dltutor.i18n import _
-from dltutor.yaml_lines import close
+from dltutor.lesson.yaml_lines import close
 
 Value = int | float | str | bool
 _YES, _NO = ("true", "on", "yes", "1", "是"), ("false", "off", "no", "0", "否")

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dltutor.grading.room.namespaces import DEVICES, NOBODY
-from dltutor.grading.room.view import View
+from dltutor.room.namespaces import DEVICES, NOBODY
+from dltutor.room.view import View
 
 ALONE = (
     "--unshare-all", "--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dltutor.grading.room import linux, seccomp
+from dltutor.room import linux, seccomp
 
 HEADERS = {
     linux.X86: Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),

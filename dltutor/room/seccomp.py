@@ -11,7 +11,7 @@ import errno
 import os
 import struct
 
-from dltutor.grading.room import linux
+from dltutor.room import linux
 
 ARCHITECTURES = {linux.X86: 0xC000003E, linux.ARM: 0xC00000B7}  # from <linux/audit.h>
 X32_BIT = 0x40000000  # the third set of system calls of x86_64

@@ -6,7 +6,6 @@ Anything malformed is a DltutorError that names file, line, and what was expecte
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from dltutor.lesson.blocks import WIDGETS, Block, Code, Formula, Section, Text, 
 from dltutor.lesson.knobs import Knob, Value
 from dltutor.lesson.quotes import Quote, quote
 from dltutor.lesson.source import Missing, Source
-from dltutor.lesson.yaml_lines import Fields, Map, close, fault
+from dltutor.lesson.yaml_lines import Fields, Map, close, fault, located
 
 __all__ = [
     "WIDGETS",
@@ -43,7 +42,6 @@ __all__ = [
 ]
 
 PARTS = 6
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -210,11 +208,9 @@ def _heading(source: Source, folder: Path) -> Heading:
 
 
 def _lesson_id(fields: Fields, folder: Path) -> str:
-    id, name = fields.text("id"), folder.resolve().name
+    id, name = fields.id(), folder.resolve().name
     if id != name:
         raise fields.fault("id", _("the folder's name, {name}").format(name=name))
-    if not _ID.fullmatch(id):
-        raise fields.fault("id", _("a name of a-z, 0-9 and hyphens"))
     return id
 
 
@@ -319,10 +315,8 @@ def _scale(fields: Fields, low: float) -> str:
 
 def _quotes_resolve(heading: Heading, fields: Fields) -> None:
     for reference in heading.kernels:
-        try:
+        with located(fields.file, fields.line("kernels")):
             quote(reference, heading.folder)
-        except DltutorError as error:
-            raise fault(fields.file, fields.line("kernels"), error.message, error.hint) from error
 
 
 # ---------------------------------------------------------------- widgets
@@ -336,7 +330,7 @@ def _sound(section: Section, heading: Heading, file: Path) -> Section:
 def _checked(block: Block, heading: Heading, file: Path) -> Block:
     if not isinstance(block, Widget):
         return block
-    try:
+    with located(file, block.line):
         match block.kind:
             case "lab":
                 return replace(block, body=_experiment(block, heading, file))
@@ -346,9 +340,6 @@ def _checked(block: Block, heading: Heading, file: Path) -> Block:
                 return replace(block, body=fences.parse(block, file))
             case "kernel":
                 quote(block.argument, heading.folder)
-    except DltutorError as error:
-        located = error.message.startswith(str(file))
-        raise error if located else fault(file, block.line, error.message, error.hint) from error
     return block
 
 
@@ -378,10 +369,8 @@ def experiment(fields: Fields, heading: Heading) -> dict[str, Any]:
 def _override(fields: Fields, heading: Heading) -> dict[str, Value]:
     overrides = fields.map("set")
     for name, value in overrides.items():
-        try:
+        with located(fields.file, overrides.lines[name]):
             heading.setting({name: value})
-        except UsageError as error:
-            raise fault(fields.file, overrides.lines[name], error.message, error.hint) from error
     setting = heading.setting(overrides)
     return {name: setting[name] for name in overrides}
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.lesson.yaml_lines import fault, parse
+from dltutor.lesson.yaml_lines import ID, fault, parse
 
 WIDGETS = ("lab", "kernel", "predict", "quiz", "exercise", "hunt", "review")
 _HEADING = re.compile(r"## +(?P<title>.*?)\s*\{#(?P<id>[^{}\s]+)\}\s*")
-_SECTION_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _OPENING = re.compile(r"\s*(`{3,}[^`]*|~{3,}.*)")
 _LIST_ITEM = re.compile(r"\s*([-+*]|\d{1,9}[.)])\s")
 
@@ -119,7 +118,7 @@ class _Body:
             found = self.lines[start].strip()
             problem = _("expected a section, `## Heading {{#id}}`, found {found!r}").format(found=found[:60])
             raise self.fault(start, problem, _("A lesson's title stands in its front matter, not in its text."))
-        if not _SECTION_ID.fullmatch(heading["id"]):
+        if not ID.fullmatch(heading["id"]):
             problem = _("the section id {id!r} is not made of a-z, 0-9 and hyphens").format(id=heading["id"])
             raise self.fault(start, problem)
         self.at += 1

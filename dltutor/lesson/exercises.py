@@ -12,7 +12,6 @@ Anything malformed is a DltutorError that names file, line, and what was expecte
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from dltutor.lesson import Heading, experiment
 from dltutor.lesson.blocks import Block, Widget
 from dltutor.lesson.quotes import quote
 from dltutor.lesson.source import Missing, Source
-from dltutor.lesson.yaml_lines import Fields, Map, close, fault
+from dltutor.lesson.yaml_lines import ID, Fields, Map, close, fault, located
 
 FOLDER = "exercises"
 KINDS = ("exercise", "hunt")  # of fences
@@ -153,7 +152,7 @@ def of_section(widgets: Sequence[Widget]) -> list[str]:
 
 def _folder(lesson: Heading, name: str) -> Path:
     folder = lesson.folder / FOLDER / name
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or not (folder / "task.md").is_file():
+    if not ID.fullmatch(name) or not (folder / "task.md").is_file():
         problem = _("lesson {lesson} has no exercise {name}").format(lesson=lesson.id, name=name)
         raise DltutorError(problem, close(name, names(lesson)))
     return folder
@@ -196,17 +195,15 @@ def _kernels(fields: Fields) -> tuple[str, ...]:
     if not references:
         raise fields.fault("kernels", _("at least one kernel, as in [dltutor/kernels/dense.py:dense_backward]"))
     for reference in references:
-        _resolves(fields, reference)
+        with located(fields.file, fields.line("kernels")):
+            _resolves(reference)
     return tuple(references)
 
 
-def _resolves(fields: Fields, reference: str) -> None:
-    try:
-        if not reference.startswith("dltutor/kernels/") or ":" not in reference:
-            raise DltutorError(_("{reference} names no kernel").format(reference=reference))
-        quote(reference)
-    except DltutorError as error:
-        raise fault(fields.file, fields.line("kernels"), error.message, error.hint) from error
+def _resolves(reference: str) -> None:
+    if not reference.startswith("dltutor/kernels/") or ":" not in reference:
+        raise DltutorError(_("{reference} names no kernel").format(reference=reference))
+    quote(reference)
 
 
 def _device(fields: Fields) -> str:
@@ -287,10 +284,8 @@ def _quotes(widget: Widget, lesson: Heading, file: Path) -> None:
     """A task may quote kernels; it has no other fences."""
     if widget.kind != "kernel":
         raise fault(file, widget.line, _("a {kind} fence can't stand in a task").format(kind=widget.kind))
-    try:
+    with located(file, widget.line):
         quote(widget.argument, lesson.folder)
-    except DltutorError as error:
-        raise fault(file, widget.line, error.message, error.hint) from error
 
 
 # ---------------------------------------------------------------- translation

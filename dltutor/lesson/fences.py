@@ -35,7 +35,6 @@ from dltutor.lesson.questions import (
 from dltutor.lesson.yaml_lines import Fields, Map, fault
 
 MOST = 9  # choices: each has a number key
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def parse(widget: Widget, file: Path) -> Content:
@@ -50,15 +49,8 @@ def _body(widget: Widget) -> Map:
     return widget.body if isinstance(widget.body, Map) else Map(widget.line)
 
 
-def _id(fields: Fields) -> str:
-    id = fields.text("id")
-    if not _ID.fullmatch(id):
-        raise fields.fault("id", _("a name of a-z, 0-9 and hyphens"))
-    return id
-
-
 def _common(fields: Fields) -> dict[str, str]:
-    return {"id": _id(fields), "title": fields.text("title"), "question": fields.text("question")}
+    return {"id": fields.id(), "title": fields.text("title"), "question": fields.text("question")}
 
 
 def _only(fields: Fields, keys: Sequence[str]) -> str:
@@ -231,7 +223,7 @@ def _level(fields: Fields, common: dict[str, Any]) -> Level:
 
 
 def _deck(fields: Fields) -> Deck:
-    id, title = _id(fields), fields.text("title", _("Cards"))
+    id, title = fields.id(), fields.text("title", _("Cards"))
     found = _mappings(fields, "cards", 1, 1000, _("a list of `id`, `front` and `back`"))
     cards = tuple(_card(item) for item in found)
     lines: dict[str, int] = {}
@@ -244,7 +236,7 @@ def _deck(fields: Fields) -> Deck:
 
 
 def _card(fields: Fields) -> Card:
-    card = Card(_id(fields), fields.text("front"), fields.text("back"))
+    card = Card(fields.id(), fields.text("front"), fields.text("back"))
     fields.end()
     return card
 

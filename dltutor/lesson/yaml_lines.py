@@ -6,6 +6,7 @@ number, `010` is ten, a date is text. Aliases are refused: nothing here needs th
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
@@ -16,6 +17,7 @@ from typing import Any
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _DEEPEST = 20
@@ -34,6 +36,17 @@ class Map(dict[Any, Any]):
 def fault(file: Path, line: int, problem: str, hint: str = "") -> DltutorError:
     """The error that names file, line, and what was expected there."""
     return DltutorError(f"{file}:{line}: {problem}", hint)
+
+
+@contextlib.contextmanager
+def located(file: Path, line: int) -> Iterator[None]:
+    """What goes wrong here, and doesn't say where, went wrong at this place."""
+    try:
+        yield
+    except DltutorError as error:
+        if error.message.startswith(str(file)):
+            raise
+        raise fault(file, line, error.message, error.hint) from error
 
 
 def close(word: object, words: Iterable[object]) -> str:
@@ -167,6 +180,12 @@ class Fields:
         value = str(self.value(key, (str, int, float), expected, default)).strip()
         if not value and default is None:
             raise self.fault(key, expected)
+        return value
+
+    def id(self, key: str = "id") -> str:
+        value = self.text(key)
+        if not ID.fullmatch(value):
+            raise self.fault(key, _("a name of a-z, 0-9 and hyphens"))
         return value
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:

@@ -63,7 +63,7 @@ def test_every_broken_promise_is_named(folder: Path) -> None:
     assert set(found) == {
         f"{TASK}: the start fails",
         f"{TASK}: the solution passes",
-        f"{TASK}: wrong_mean fails: factor",
+        f"{TASK}: wrong_mean fails: missing_mean",
         f"{TASK}: wrong_sign fails: sign",
         "practice/flat-line: the solution mends the line at fault",
         "practice/flat-line: the mended code passes",

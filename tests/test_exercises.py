@@ -46,7 +46,7 @@ def test_a_task_is_read() -> None:
     )
     assert exercise.functions == ("mse_backward",)
     assert [type(block).__name__ for block in exercise.text] == ["Text", "Formula"]
-    assert [wrong.cause for wrong in exercise.wrong] == ["sign", "factor", "not_accumulated"]
+    assert [wrong.cause for wrong in exercise.wrong] == ["sign", "missing_mean", "not_accumulated"]
     assert "t[i] - y[i]" in exercise.wrong[0].source
     assert not exercise.hunt
 

@@ -347,7 +347,7 @@ class Review:
         worst = list(worst_elements(bad, order))
         problem = Problem(finding, headline, line, worst, cause.id, why or cause.why)
         if foreseen:
-            problem.cause, problem.why = foreseen
+            problem.foreseen(*foreseen)
         return problem
 
     def line_of(self, one: Subject, name: str, cause: str) -> tuple[int | None, str]:
@@ -440,6 +440,9 @@ FINDINGS: dict[str, Callable[[], str]] = {
 }
 
 
+VAGUE = ("other", "wrong_derivative")  # causes that say little
+
+
 @dataclass
 class Problem:
     """What is wrong."""
@@ -450,6 +453,12 @@ class Problem:
     worst: list[Element] = field(default_factory=list)
     cause: str = ""
     why: str = ""
+
+    def foreseen(self, cause: str, why: str) -> None:
+        """The author knows better why; and what, where the numbers alone don't tell."""
+        self.why = why
+        if self.cause in VAGUE:
+            self.cause = cause
 
 
 # ---------------------------------------------------------------- to and from the room

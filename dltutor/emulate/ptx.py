@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
@@ -40,6 +41,13 @@ class Place:
     def outermost(self) -> Place:
         """In the kernel itself."""
         return self.caller.outermost if self.caller else self
+
+    def line_in(self, file: str) -> int | None:
+        """The line of the file of that name, also where this is in a function that one there calls."""
+        place: Place | None = self
+        while place and PurePath(place.file).name != file:
+            place = place.caller
+        return place.line if place else None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file

@@ -7,14 +7,12 @@ numbers in arrays of limited size, for a limited time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
 from dltutor.emulate.front import Capability, Compiled, require_toolkit
 from dltutor.emulate.interpreter import H100, Machine
-from dltutor.emulate.ptx import Place
 from dltutor.emulate.report import Fault, KernelFault
 from dltutor.errors import DltutorError
 from dltutor.grading.trials import Subject, Trial, guarded, inside
@@ -76,11 +74,5 @@ class Card:
         return None, made
 
     def _told(self, fault: Fault) -> dict[str, Any]:
-        line = self._line(fault.place)
+        line = fault.place and fault.place.line_in(self.file)
         return {"stage": "card", "kind": fault.kind, "message": fault.message, "line": line, "hint": fault.hint}
-
-    def _line(self, place: Place | None) -> int | None:
-        """The learner's, also where the fault is in a function of Numba's that it calls."""
-        while place and PurePath(place.file).name != self.file:
-            place = place.caller
-        return place.line if place else None

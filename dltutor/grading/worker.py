@@ -10,18 +10,14 @@ Importing this module takes what can be done once for all checks: NumPy, Numba, 
 from __future__ import annotations
 
 import ast
-import builtins
 import ctypes.util
-import dis
 import io
 import math
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FunctionType, TracebackType
 from typing import Any
 
 import numba
@@ -30,6 +26,7 @@ import scipy.linalg  # noqa: F401 - what np.dot needs, once Numba compiles it
 
 from dltutor.grading.parcel import unwrap, wrap
 from dltutor.kernels import shape_errors
+from dltutor.kernels.learner import line_of, plain, rebound, unknown_name
 
 GUARD = 64  # cells on each side of an array; see dltutor/proof/checks.py
 NUMBERS = {"float32": np.float32, "float64": float, "int64": int}
@@ -66,15 +63,11 @@ class Learner:
         self.source, self.file = source, file
         space: dict[str, Any] = {"__name__": "exercise", "__file__": file}
         exec(compile(source, file, "exec", dont_inherit=True), space)
-        self.plain = {name: plain(value) for name, value in space.items() if self._is_own(value)}
+        self.plain = {name: found for name, value in space.items() if (found := plain(value, file))}
         self.space = space | self.plain  # without the learner's own decorators
         self.compiled_space = dict(self.space)
         self.compiled = {name: self._compiled(name, cuda) for name in self.plain}
         self.refused: dict[Any, Header] = {}  # what cannot be compiled, and why: it is not tried again
-
-    def _is_own(self, value: Any) -> bool:
-        code = getattr(plain(value), "__code__", None)
-        return code is not None and code.co_filename == self.file
 
     def _compiled(self, name: str, cuda: bool) -> Any:
         """The function as Numba has it; what it calls is compiled, too."""
@@ -154,38 +147,17 @@ class Learner:
 
         if name not in self.plain:
             return {"fault": {"stage": "load", "kind": "Missing", "message": name, "line": None}}
-        if problem := self._unknown_name():
-            return {"fault": problem}
+        if unknown := unknown_name(self.plain.values(), self.space):  # Python, which would say so, cannot run it
+            message = f"name '{unknown[0]}' is not defined"
+            return {"fault": {"stage": "compile", "kind": "NameError", "message": message, "line": unknown[1]}}
         try:
             kernel = compile_function(rebound(self.plain[name], self.compiled_space), signature)
             return {"fault": None, "text": kernel.ptx()}
         except BaseException as error:
             return {"fault": fault("compile", error, self.file)}
 
-    def _unknown_name(self) -> Header | None:
-        """Python cannot run what is for a card, and Numba does not say which name it is that nobody defines."""
-        for function in self.plain.values():
-            for step in dis.get_instructions(function):
-                name = step.argval
-                if step.opname == "LOAD_GLOBAL" and name not in self.space and not hasattr(builtins, name):
-                    line = step.positions.lineno if step.positions else None
-                    message = f"name '{name}' is not defined"
-                    return {"stage": "compile", "kind": "NameError", "message": message, "line": line}
-        return None
-
 
 # ---------------------------------------------------------------- the parts
-
-
-def plain(value: Any) -> Any:
-    """The learner's own function, where they have compiled it themselves."""
-    value = getattr(value, "py_func", value)
-    return value if isinstance(value, FunctionType) else None
-
-
-def rebound(function: Any, space: dict[str, Any]) -> Any:
-    """The same function with other globals."""
-    return FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
 
 
 def given(arguments: list[Header], buffers: Buffers) -> tuple[Buffers, list[Any]]:
@@ -219,9 +191,10 @@ def described(node: ast.FunctionDef) -> Header:
 
 
 def bound(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
-    """Names that the function binds: y = ..., where y[...] = ... may have been meant."""
+    """Names that the function binds: y = ..., where y[...] = ... may have been meant. y += ... writes into an array."""
+    added_to = [node.target for node in ast.walk(function) if isinstance(node, ast.AugAssign)]
     for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in added_to:
             yield node.id, node.lineno
 
 
@@ -242,29 +215,6 @@ def fault(stage: str, error: BaseException, file: str) -> Header:
         "message": str(getattr(error, "msg", "") or error)[:4000],
         "line": line_of(error, file),
     }
-
-
-def line_of(error: BaseException, file: str) -> int | None:
-    """By what ran, by what Numba says it was at, or by what it was looking at."""
-    if isinstance(error, SyntaxError):
-        return error.lineno
-    ran = [frame.tb_lineno for frame in frames(error) if frame.tb_frame.f_code.co_filename == file]
-    if ran:
-        return ran[-1]
-    named = re.findall(rf'{re.escape(file)}", line (\d+)|{re.escape(file)} \((\d+)\)', str(error))
-    if named:
-        return int(named[0][0] or named[0][1])
-    values = [error, *(value for frame in frames(error) for value in frame.tb_frame.f_locals.values())]
-    places: list[Any] = [getattr(value, "loc", None) for value in values]
-    lines = [int(place.line) for place in places if os.path.basename(getattr(place, "filename", "")) == file]
-    return lines[-1] if lines else None
-
-
-def frames(error: BaseException) -> Iterator[TracebackType]:
-    trace = error.__traceback__
-    while trace:
-        yield trace
-        trace = trace.tb_next
 
 
 class Quiet(io.TextIOBase):

@@ -15,12 +15,10 @@ import inspect
 import linecache
 import re
 import signal
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -39,6 +37,7 @@ from dltutor.kernels.compile import (
     numba_without_scipy,
     resolve,
 )
+from dltutor.kernels.learner import line_of, plain, rebound, unknown_name
 from dltutor.kernels.machine_code import without_collector
 
 FILE = "<yours>"  # what the learner's file is called in tracebacks
@@ -72,14 +71,14 @@ def run(source: str) -> Space:
     try:
         exec(compile(source, FILE, "exec", dont_inherit=True), space)
     except SyntaxError as error:
-        raise stopped_at(error.lineno, _("your file is not Python: {error}").format(error=error.msg)) from error
+        raise stopped_at(line_of(error, FILE), _("your file is not Python: {error}").format(error=error.msg)) from error
     except Exception as error:
-        raise stopped_at(line_of(error), _("your file stopped: {error}").format(error=worded(error))) from error
+        raise stopped_at(line_of(error, FILE), _("your file stopped: {error}").format(error=worded(error))) from error
     return space
 
 
 def own(ours: Any, space: Space, guarded: bool) -> Kernel | CudaKernel:
-    function = plain(space.get(ours.__name__))
+    function = plain(space.get(ours.__name__), FILE)
     if function is None:
         message = _("your file defines no function {name}").format(name=ours.__name__)
         raise DltutorError(message, _("Define it, with the arguments of the kernel whose place it takes."))
@@ -115,7 +114,7 @@ class OwnKernel(Kernel):
         """Numba's object; it keeps the machine code."""
         space = self._compiled_space()
         compiled = self._jit(rebound(call_of(self, space), space))
-        with without_collector(), warnings.catch_warnings(), refused_by_numba(self.__name__):
+        with without_collector(), warnings.catch_warnings(), refused_by_numba(self.__name__, space):
             warnings.simplefilter("ignore")  # of slow products, and so on
             compiled.compile(numba_types(self.signature))
         return compiled
@@ -128,7 +127,7 @@ class OwnKernel(Kernel):
     def _compiled_space(self) -> Space:
         """The learner's names, the functions among them compiled; so they may call each other."""
         space = dict(self.space)
-        space |= {name: self._jit(rebound(plain(value), space)) for name, value in space.items() if plain(value)}
+        space |= {name: self._jit(rebound(function, space)) for name, function in functions(space).items()}
         return space
 
     def _jit(self, function: Any) -> Any:
@@ -143,7 +142,7 @@ class OwnCudaKernel(CudaKernel):
         names = argument_names(ours.py_func)
         require_arguments(ours.__name__, function, len(names))
         kinds = [ours.py_func.__annotations__[name] for name in names]
-        helpers = {name: device_function(value) for name, value in function.__globals__.items() if plain(value)}
+        helpers = {name: device_function(helper) for name, helper in functions(function.__globals__).items()}
         function = rebound(function, function.__globals__ | helpers)
         function.__annotations__ = dict(zip(argument_names(function), kinds, strict=True))
         super().__init__(function, ours.threads, (ours.unit, ""), ours.each)
@@ -162,10 +161,11 @@ class OwnCudaKernel(CudaKernel):
             launch(self, grid, block, copies(arguments)).require_sound()
         except KernelFault as error:
             message = _("your {name} stopped: {error}").format(name=self.__name__, error=error.fault.message)
-            raise stopped_at(line_of_fault(error.fault.place), message) from error
+            place = error.fault.place
+            raise stopped_at(place.line_in(FILE) if place else None, message) from error
 
     def warm(self) -> None:
-        with refused_by_numba(self.__name__):
+        with refused_by_numba(self.__name__, self.py_func.__globals__):
             super().warm()
 
 
@@ -174,29 +174,21 @@ def copies(arguments: Sequence[Any]) -> list[Any]:
 
 
 def device_function(function: Any) -> Any:
-    return numba_cuda().jit(device=True, lineinfo=True)(plain(function))
+    return numba_cuda().jit(device=True, lineinfo=True)(function)
 
 
 # ---------------------------------------------------------------- functions
 
 
-def plain(value: Any) -> FunctionType | None:
-    """The Python function of the learner's file that this is, decorated or not; None where it is anything else."""
-    function = getattr(value, "py_func", value)
-    return function if isinstance(function, FunctionType) and function.__code__.co_filename == FILE else None
-
-
-def rebound(function: Any, space: Space) -> FunctionType:
-    """`function`, which finds its names in `space`."""
-    bound = FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
-    bound.__module__ = "yours"
-    return bound
+def functions(space: Space) -> dict[str, FunctionType]:
+    """The learner's own among the names."""
+    return {name: function for name, value in space.items() if (function := plain(value, FILE))}
 
 
 def call_of(kernel: Kernel, space: Space) -> FunctionType:
     """A function of exactly our arguments that calls the learner's in `space`, whatever that returns."""
     names = argument_names(kernel.py_func)
-    require_arguments(kernel.__name__, plain(space[kernel.__name__]), len(names))
+    require_arguments(kernel.__name__, plain(space[kernel.__name__], FILE), len(names))
     here: Space = {}
     exec(f"def _call({', '.join(names)}):\n    {kernel.__name__}({', '.join(names)})", space, here)
     return here["_call"]  # type: ignore[no-any-return]
@@ -229,7 +221,7 @@ def reason(launches: Iterable[Any]) -> DltutorError | None:
             continue
         except Exception as error:
             message = _("your {name} stopped: {error}").format(name=launch.kernel.__name__, error=worded(error))
-            return stopped_at(line_of(error), message)
+            return stopped_at(line_of(error, FILE), message)
     if not suspects:
         return None
     names = ", ".join(dict.fromkeys(launch.kernel.__name__ for launch in suspects))
@@ -245,25 +237,12 @@ def stopped_at(line: int | None, message: str) -> DltutorError:
     return DltutorError(f"{message} ({where})", _("The line is: {text}").format(text=text) if text else "")
 
 
-def line_of(error: BaseException) -> int | None:
-    """The innermost line of the learner's file in its traceback."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
-    return lines[-1] if lines else None
-
-
-def line_of_fault(place: Any) -> int | None:
-    """The learner's, also where it happened in a function of ours that theirs calls."""
-    while place and Path(place.file).name != FILE:
-        place = place.caller
-    return place.line if place else None
-
-
 def worded(error: BaseException) -> str:
     return f"{error}" or type(error).__name__
 
 
 @contextmanager
-def refused_by_numba(name: str) -> Iterator[None]:
+def refused_by_numba(name: str, space: Space) -> Iterator[None]:
     """Numba's own errors are long: what the learner gets is the line, and the first sentence."""
     from numba.core.errors import NumbaError
 
@@ -273,17 +252,8 @@ def refused_by_numba(name: str) -> Iterator[None]:
         said = re.sub(r"\x1b\[[\d;]*m", "", str(error))
         sentence = next((line for line in said.splitlines() if line.strip() and "Failed in" not in line), "")
         message = _("Numba cannot compile your {name}: {error}").format(name=name, error=sentence.strip())
-        raise stopped_at(line_that_numba_means(said), message) from error
-
-
-def line_that_numba_means(said: str) -> int | None:
-    """The first that it names, which is the innermost; of an unknown name, where that stands."""
-    unknown = re.search(r"NameError: name '(\w+)'", said)
-    if unknown:
-        lines = enumerate(linecache.getlines(FILE), 1)
-        return next((number for number, text in lines if re.search(rf"\b{unknown[1]}\b", text)), None)
-    named = re.search(rf'File "{FILE}", line (\d+)', said)
-    return int(named[1]) if named else None
+        unknown = unknown_name(functions(space).values(), space) if "NameError" in said else None
+        raise stopped_at(unknown[1] if unknown else line_of(error, FILE), message) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]  # dltutor
 SYSTEM = ("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/proc/cpuinfo")
 LIBRARIES = ("numpy", "numba", "llvmlite")
-COMPILER = ("__init__", "compile", "kept", "machine", "machine_code", "shape_errors")
+COMPILER = ("__init__", "compile", "kept", "learner", "machine", "machine_code", "shape_errors")
 FOR_GRADING = (
     "__init__.py", "errors.py", "i18n.py", "locale", "grading", "room", "emulate",
     *(f"kernels/{name}.py" for name in COMPILER),

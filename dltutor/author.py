@@ -16,12 +16,12 @@ from functools import partial
 import click
 
 from dltutor import i18n, lesson, wire
+from dltutor.checking import Grader
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson import exercises
 from dltutor.lesson.course import Course, Entry, catalogue
 from dltutor.lesson.exercises import Exercise
-from dltutor.link import GraderLink
 
 FEWEST_WRONG = 3  # wrong answers to an exercise; a hunt has its fault
 
@@ -148,30 +148,13 @@ def _unasked(entry: Entry) -> str:
 
 
 async def _tried(tasks: list[Exercise]) -> AsyncIterator[Remark]:
-    if not tasks:
-        return
-    grader = GraderLink()
-    await grader.start()
-    answers = grader.events()
-    try:
+    async with Grader() as grader:
         for task in tasks:
             for remark in _written(task):
                 yield remark
             for trial in _trials(task):
-                await grader.send(wire.Check(task.key, trial.source))
-                verdict = await _verdict(answers)
+                verdict = await grader.check(task.key, trial.source)
                 yield Remark(task.key, trial.what, trial.problem(verdict))
-    finally:
-        await grader.close()
-
-
-async def _verdict(answers: AsyncIterator[wire.Event]) -> wire.Verdict:
-    async for event in answers:
-        if isinstance(event, wire.Verdict):
-            return event
-        if isinstance(event, wire.Failed):
-            raise DltutorError(event.message, event.hint)
-    raise DltutorError(_("the grader ended"), _("`dltutor doctor` may name the cause."))
 
 
 def _written(task: Exercise) -> Iterator[Remark]:

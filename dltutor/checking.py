@@ -21,6 +21,12 @@ class Grader:
         self._number = 0
         self._opening = asyncio.Lock()
 
+    async def __aenter__(self) -> Grader:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
     async def prepare(self) -> None:
         """Start the process before it is needed: it takes a second or two."""
         async with self._opening:
@@ -31,7 +37,7 @@ class Grader:
             self._events = link.events()
             await link.send(wire.Prepare())
 
-    async def check(self, exercise: str, source: str, told: Callable[[str], None]) -> wire.Verdict:
+    async def check(self, exercise: str, source: str, told: Callable[[str], None] = lambda stage: None) -> wire.Verdict:
         """What comes of `source`; `told` hears what is being looked at. Raises DltutorError where the grader fails.
 
         Cancelling it ends the process, and whatever of the learner's runs in it.

@@ -107,11 +107,8 @@ def check(progress: Progress, query: str, json: bool) -> int:
 
 
 async def _checked_once(exercise: Exercise, source: str) -> wire.Verdict:
-    grader = Grader()
-    try:
-        return await grader.check(exercise.key, source, lambda _stage: None)
-    finally:
-        await grader.close()
+    async with Grader() as grader:
+        return await grader.check(exercise.key, source)
 
 
 def note(progress: Progress, exercise: Exercise, source: str, verdict: wire.Verdict) -> None:
@@ -246,10 +243,9 @@ class Watcher:
             checking.cancel()
 
     def _introduce(self) -> None:
-        path = self.workbook.path(self.exercise)
-        if not path.exists():
+        if not self.workbook.is_begun(self.exercise):
             self.workbook.write(self.exercise, self.exercise.start)
-        print(f"\n{self.exercise.title}  ({self.exercise.key})\n{path}")
+        print(f"\n{self.exercise.title}  ({self.exercise.key})\n{self.workbook.path(self.exercise)}")
         print(_("Open it in an editor: each save is checked.") + "  " + self._keys() + "\n", flush=True)
 
     def _keys(self) -> str:

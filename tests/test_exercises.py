@@ -44,7 +44,7 @@ def test_a_task_is_read() -> None:
         "Write the gradient of the squared error",
         5,
     )
-    assert exercise.functions == ("mse_backward",)
+    assert exercise.kernels == ("dltutor/kernels/mse.py:mse_backward",)
     assert [type(block).__name__ for block in exercise.text] == ["Text", "Formula"]
     assert [wrong.cause for wrong in exercise.wrong] == ["sign", "missing_mean", "not_accumulated"]
     assert "t[i] - y[i]" in exercise.wrong[0].source

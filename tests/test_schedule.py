@@ -92,8 +92,8 @@ def items(kept: Progress, course: Course, now: datetime) -> list[tuple[str, str]
 
 
 def test_a_wrong_answer_comes_back_tomorrow_and_a_right_one_in_some_days(kept: Progress) -> None:
-    assert schedule.answered(kept, "91-first", "wrong", False, NOW) == date(2026, 3, 11)
-    assert date(2026, 3, 12) <= schedule.answered(kept, "91-first", "right", True, NOW) <= date(2026, 3, 15)
+    assert schedule.answer(kept, "91-first", "wrong", None, False, NOW) == date(2026, 3, 11)
+    assert date(2026, 3, 12) <= schedule.answer(kept, "91-first", "right", None, True, NOW) <= date(2026, 3, 15)
 
 
 def test_each_right_answer_leads_further_away_and_a_wrong_one_back(kept: Progress) -> None:
@@ -124,10 +124,10 @@ def test_what_a_rating_will_do_is_known_before(kept: Progress) -> None:
 
 
 def test_answering_again_on_the_same_day_does_not_push_it_around(kept: Progress) -> None:
-    tomorrow = schedule.answered(kept, "91-first", "odds", False, NOW)
+    tomorrow = schedule.answer(kept, "91-first", "odds", None, False, NOW)
     before = kept.card("91-first", "odds")
     for right in (True, True, False):
-        assert schedule.answered(kept, "91-first", "odds", right, NOW + timedelta(hours=1)) == tomorrow
+        assert schedule.answer(kept, "91-first", "odds", None, right, NOW + timedelta(hours=1)) == tomorrow
     assert kept.card("91-first", "odds") == before
 
 
@@ -149,14 +149,14 @@ def test_answering_before_it_is_due_on_a_later_day_counts(kept: Progress) -> Non
 
 
 def test_what_is_due_tomorrow_is_due_all_day_from_four_in_the_morning(kept: Progress, course: Course) -> None:
-    schedule.answered(kept, "91-first", "odds", False, NOW)
+    schedule.answer(kept, "91-first", "odds", None, False, NOW)
     for hours, count in ((-0.1, 0), (0, 1), (3, 1)):
         assert len(items(kept, course, after(date(2026, 3, 11), hours))) == count
 
 
 def test_studying_past_midnight_is_still_the_same_day(kept: Progress) -> None:
     late = datetime(2026, 3, 11, 1, 30, tzinfo=UTC)
-    assert schedule.answered(kept, "91-first", "odds", False, late) == date(2026, 3, 11)
+    assert schedule.answer(kept, "91-first", "odds", None, False, late) == date(2026, 3, 11)
 
 
 def test_a_morning_after_an_evening_is_another_day(kept: Progress) -> None:
@@ -172,7 +172,7 @@ def test_days_are_those_of_the_learners_clock(kept: Progress, monkeypatch: pytes
     time.tzset()
     assert days.day_of(datetime(2026, 3, 10, 19, 59, tzinfo=UTC)) == date(2026, 3, 10)
     assert days.day_of(NOW) == date(2026, 3, 11)
-    assert schedule.answered(kept, "91-first", "odds", False, NOW) == date(2026, 3, 12)
+    assert schedule.answer(kept, "91-first", "odds", None, False, NOW) == date(2026, 3, 12)
     card = kept.card("91-first", "odds")
     assert card and card.due == "2026-03-11T20:00:00.000000+00:00"
 
@@ -206,7 +206,7 @@ def test_a_new_learner_has_nothing_to_review(kept: Progress, course: Course) -> 
 
 
 def test_what_is_due_says_where_it_comes_from_and_what_it_asks(kept: Progress, course: Course) -> None:
-    schedule.answered(kept, "91-first", "odds", False, NOW)
+    schedule.answer(kept, "91-first", "odds", None, False, NOW)
     (due,) = schedule.due(kept, course, NOW + timedelta(days=3))
     assert (due.lesson, due.question.section, due.item, due.question.kind) == ("91-first", "read", "odds", "quiz")
     assert due.question.text == "What are odds of one to one?" and due.since == date(2026, 3, 11)
@@ -236,7 +236,7 @@ def test_lessons_are_mixed_and_what_waited_longest_comes_first(kept: Progress, c
         for section in ("read", "cards"):
             kept.complete(lesson, section)
     schedule.due(kept, course, NOW)
-    schedule.answered(kept, "92-second", "odds", False, NOW - timedelta(days=5))
+    schedule.answer(kept, "92-second", "odds", None, False, NOW - timedelta(days=5))
     assert items(kept, course, NOW) == [
         ("92-second", "odds"),
         ("91-first", "deck/sign"),
@@ -248,8 +248,8 @@ def test_lessons_are_mixed_and_what_waited_longest_comes_first(kept: Progress, c
 
 def test_the_next_day_with_questions_is_known_and_how_many(kept: Progress, course: Course) -> None:
     names = [entry.id for entry in course.entries]
-    schedule.answered(kept, "91-first", "odds", False, NOW)
-    schedule.answered(kept, "92-second", "odds", False, NOW)
+    schedule.answer(kept, "91-first", "odds", None, False, NOW)
+    schedule.answer(kept, "92-second", "odds", None, False, NOW)
     schedule.rate(kept, "92-second", "deck/sign", EASY, NOW)
     assert schedule.next_due(kept, course, NOW) == (date(2026, 3, 11), 2)
     assert days.count_due(kept, names, NOW) == (0, 2)
@@ -275,7 +275,7 @@ def test_a_question_that_its_lesson_dropped_is_left_out_and_comes_back_with_it(
 
 
 def test_a_title_may_change(kept: Progress, course: Course, tmp_path: Path) -> None:
-    schedule.answered(kept, "91-first", "odds", False, NOW)
+    schedule.answer(kept, "91-first", "odds", None, False, NOW)
     text = LESSON.replace("## Read", "## Something else").replace("title: Odds", "title: Chances")
     write(tmp_path / "lessons", text=text.replace("{title}", "Another name"))
     assert items(kept, catalogue(), NOW + timedelta(days=1)) == [("91-first", "odds")]
@@ -283,7 +283,7 @@ def test_a_title_may_change(kept: Progress, course: Course, tmp_path: Path) -> N
 
 def test_a_lesson_that_cannot_be_read_takes_nothing_with_it(kept: Progress, course: Course, tmp_path: Path) -> None:
     for lesson in ("91-first", "92-second"):
-        schedule.answered(kept, lesson, "odds", False, NOW)
+        schedule.answer(kept, lesson, "odds", None, False, NOW)
     write(tmp_path / "lessons", text="broken")
     tomorrow, broken = NOW + timedelta(days=1), catalogue()
     assert items(kept, broken, tomorrow) == [("92-second", "odds")]
@@ -309,12 +309,12 @@ def test_a_state_that_cannot_be_read_counts_as_none(kept: Progress, state: dict[
 
 
 def test_what_a_wrong_clock_did_is_mended_by_the_right_one(kept: Progress, course: Course) -> None:
-    schedule.answered(kept, "91-first", "odds", True, datetime(2099, 1, 1, 12, tzinfo=UTC))
-    schedule.answered(kept, "92-second", "odds", True, datetime(1970, 1, 3, 12, tzinfo=UTC))
+    schedule.answer(kept, "91-first", "odds", None, True, datetime(2099, 1, 1, 12, tzinfo=UTC))
+    schedule.answer(kept, "92-second", "odds", None, True, datetime(1970, 1, 3, 12, tzinfo=UTC))
     assert days.count_due(kept, ["91-first", "92-second"], NOW) == (2, 0)
     assert items(kept, course, NOW) == [("92-second", "odds"), ("91-first", "odds")]
     for lesson in ("91-first", "92-second"):
-        day = schedule.answered(kept, lesson, "odds", True, NOW)
+        day = schedule.answer(kept, lesson, "odds", None, True, NOW)
         assert date(2026, 3, 11) <= day <= date(2027, 3, 10)
     assert items(kept, course, NOW) == []
 

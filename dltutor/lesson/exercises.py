@@ -95,11 +95,6 @@ class Exercise:
         """What it is called everywhere outside its lesson."""
         return f"{self.lesson}/{self.name}"
 
-    @property
-    def functions(self) -> tuple[str, ...]:
-        """What the learner's file has to define."""
-        return tuple(reference.partition(":")[2] for reference in self.kernels)
-
 
 def load(lesson: Heading, name: str, strict: bool = False) -> Exercise:
     """The exercise `name` of `lesson`, in its language if that is there and sound, else in English with a `notice`.

@@ -87,11 +87,6 @@ def answer(progress: Progress, lesson: str, item: str, given: Any, right: bool, 
     return _day(card.due)
 
 
-def answered(progress: Progress, lesson: str, item: str, right: bool, now: datetime | None = None) -> date:
-    """As `answer`, where the answer itself is kept already."""
-    return rate(progress, lesson, item, GOOD if right else AGAIN, now)
-
-
 def _moved(progress: Progress, lesson: str, item: str, rating: int, now: datetime) -> Card:
     """The card after `rating`. One that was answered today already stays where it is: a second try just after the
     first says little."""

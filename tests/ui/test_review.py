@@ -310,7 +310,7 @@ async def test_a_busy_file_is_told_and_the_sitting_goes_on(progress: Progress, m
 
 
 async def test_nothing_due_says_so_and_when(progress: Progress) -> None:
-    schedule.answered(progress, "91-odds", "even", False)
+    schedule.answer(progress, "91-odds", "even", None, False)
     async with tutor(progress) as pilot:
         await shown(pilot, "Nothing is due.")
         await shown(pilot, "next: 1 card tomorrow")
@@ -417,7 +417,7 @@ async def test_after_quitting_it_is_said_what_comes_back(progress: Progress) -> 
 
     async with tutor(progress, review=False) as pilot:
         assert farewell(pilot.app, progress) == []
-        schedule.answered(progress, "91-odds", "even", False)
+        schedule.answer(progress, "91-odds", "even", None, False)
         assert farewell(pilot.app, progress) == ["1 card comes back tomorrow: `dltutor review`"]
         make_due(progress, "deck/sign", "deck/formula")
         assert farewell(pilot.app, progress) == ["2 cards are due: `dltutor review`"]

@@ -21,6 +21,7 @@ import numpy as np
 
 from dltutor.grading.trials import Trial
 from dltutor.i18n import _
+from dltutor.lesson.questions import joined
 from dltutor.proof.checks import Arrays, Case
 
 NOT_HERE = object()  # a trial that cannot show it
@@ -192,11 +193,12 @@ def by_count(shown: Sequence[tuple[Evidence, Any]], count: str) -> Cause | None:
         return None
     for times in (1, 2, 0.5):
         if np.allclose(values, np.multiply(times, counts, dtype=float), rtol=1e-4):
-            extra = "" if times == 1 else " " + _("And it is {value} times too large.").format(value=f"{times:g}")
             why = _(
                 "It is {count} times too large: the sum, where the mean is wanted. Divide by the number of samples."
-            )
-            return Cause("missing_mean", _("a mean is missing"), why.format(count=f"{values[0]:.4g}") + extra)
+            ).format(count=f"{values[0]:.4g}")
+            if times != 1:
+                why = joined(why, _("And it is {value} times too large.").format(value=f"{times:g}"))
+            return Cause("missing_mean", _("a mean is missing"), why)
     if np.allclose(values, 1 / np.array(counts), rtol=1e-4):
         why = _("It is {count} times too small: divided by the number of samples, where the sum is wanted.")
         return Cause("factor", _("it is divided by the number of samples"), why.format(count=counts[0]))

@@ -21,6 +21,7 @@ from dltutor.grading.parcel import unwrap, wrap
 from dltutor.grading.trials import Subject, Trial, guarded, inside, is_poison, subject, trials
 from dltutor.i18n import _
 from dltutor.lesson.exercises import Exercise
+from dltutor.lesson.questions import joined
 from dltutor.proof.checks import GUARD, SENTINEL, Arrays, Case
 from dltutor.room import Limits
 from dltutor.wire import Element, Finding, Verdict
@@ -265,7 +266,7 @@ class Review:
     def stopped_without_samples(self) -> Problem | None:
         problem = self.stopped_in([r for r in self.results if r.trial.purpose == "empty"])
         if problem:
-            problem.headline += " " + _("This happens when there are no samples.")
+            problem.headline = joined(problem.headline, _("This happens when there are no samples."))
         return problem
 
     def hidden_fault(self) -> Problem | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
+from dltutor.lesson.questions import joined
 
 Words = Callable[[], str]
 Rule = tuple[str, str, Words]  # the kind of error, a pattern in its message, and what to say; groups are its fields
@@ -188,7 +189,7 @@ def at_line(line: int | None, text: str) -> str:
 def missing(name: str, arguments: Sequence[str], there: Sequence[str]) -> str:
     text = _("Your file defines no function {name}({arguments}).").format(name=name, arguments=", ".join(arguments))
     if there:
-        text += " " + _("It defines {names}.").format(names=", ".join(there[:5]))
+        text = joined(text, _("It defines {names}.").format(names=", ".join(there[:5])))
     return text
 
 

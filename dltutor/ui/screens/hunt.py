@@ -51,7 +51,8 @@ class Line(InTutor, Static):
 
     def _why(self) -> RenderableType:
         first, colour = (_("That is the one."), "green") if self.suspect.fault else (_("Not this one."), "orange")
-        why = Text.assemble((f"{first} ", f"bold {self.app.ink(colour)}"), inked(self.suspect.why, self.app.ink))
+        joint = "" if first.endswith("。") else " "
+        why = Text.assemble((first + joint, f"bold {self.app.ink(colour)}"), inked(self.suspect.why, self.app.ink))
         if self.suspect.fault:
             why.append("\n" + _("Now mend it: e edits, c checks."), f"bold {self.app.ink('orange')}")
         return why

@@ -241,6 +241,11 @@ class Lab(InTutor, Vertical):
     def speak(self, lesson: Lesson) -> None:
         """The same lab in another language."""
         self.lesson = lesson
+        asked = {widget.body.id: widget.body for widget in lesson.widgets() if questions.is_prediction(widget.body)}
+        self.guesses = tuple(Guess(asked[guess.prediction.id], guess.given) for guess in self.guesses)
+        if self._compared and self.guesses:
+            self._compared = self.comparisons()
+            self.show_told()
         self.query_one(Knobs).knobs = lesson.knobs
         self._apply_knobs()
         self.redraw()
@@ -363,13 +368,16 @@ class Lab(InTutor, Vertical):
         over = self.state.status == "done" or (self.state.status == "failed" and self.state.started)
         if not over or self.own or not self.guesses:
             return
-        metrics = self.state.last_metrics()
-        self._compared = [questions.compare(guess.prediction, guess.given, metrics) for guess in self.guesses]
+        self._compared = self.comparisons()
         with self.app.writing():
             for guess, found in zip(self.guesses, self._compared, strict=True):
                 self.app.progress.resolve_guess(self.lesson.id, guess.prediction.id, found.outcome, found.right)
         self.show_told()
         self.post_message(self.Compared())
+
+    def comparisons(self) -> list[questions.Comparison]:
+        metrics = self.state.last_metrics()
+        return [questions.compare(guess.prediction, guess.given, metrics) for guess in self.guesses]
 
     def show_told(self) -> None:
         self.set_class(bool(self._compared), "-told")

@@ -61,11 +61,14 @@ def sticky(low: float, high: float) -> Axis:
 
 
 def sticky_log(low: float, high: float) -> Axis:
-    """A range around the positive numbers low..high that ends at 1, 2 or 5 times powers of ten, 12 decades at most."""
+    """A range around the positive numbers low..high that ends at 1, 2 or 5 times powers of ten.
+
+    Below a millionth it reaches 12 decades down at most: those of a run that explodes are all wanted.
+    """
     if not (low > 0 and math.isfinite(high) and high > 0):
         return Axis(0.1, 1.0, log=True)
     high = min(max(high, 1e-290), HUGE)
-    low = min(max(low, high * 1e-12), high)
+    low = min(max(low, min(high * 1e-12, 1e-6)), high)
     top = next(step for step in _one_two_five(high) if step >= high * (1 - 1e-9))
     bottom = [step for step in _one_two_five(low) if step <= low * (1 + 1e-9)][-1]
     return Axis(bottom if bottom < top else top / 10, top, log=True)

@@ -185,6 +185,15 @@ async def test_arrows_and_enter_choose_too(progress):
         await shown(pilot, "Right.")
 
 
+async def test_a_click_on_a_choice_answers(progress):
+    async with reading(progress, "one") as pilot:
+        await ask(pilot)
+        card = pilot.app.screen.query_one(QuizCard)
+        _row, first, _end = card._places[1]
+        await pilot.click(card, offset=(8, first))
+        await shown(pilot, "Right. The step is")
+
+
 async def test_an_answer_is_there_again_with_its_day(progress):
     progress.add_answer("asking", "downhill", 0, False)
     async with reading(progress, "one") as pilot:

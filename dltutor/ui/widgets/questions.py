@@ -80,12 +80,14 @@ class Question(Card):
         raise NotImplementedError
 
     def on_click(self, event: Click) -> None:
-        """A click on a choice moves the cursor there."""
+        """A click on a choice takes it, or ticks it; on a step that is to be put in order, the cursor moves there."""
         at = event.get_content_offset(self)
         row = self._line_at(at.y) if at else None
         if self.is_open and row is not None:
             self._cursor = row
             self.renew()
+            if not isinstance(self.content, Order):
+                self.choose(self._shown[row])
 
     def _line_at(self, y: int) -> int | None:
         return next((row for row, first, end in self._places if first <= y < end), None)

@@ -165,7 +165,7 @@ class Show(TerminalMixin, App[None]):
         """CPU seconds of this process at the beginning of each update, making up left out."""
 
     def compose(self) -> ComposeResult:
-        board = Board("")
+        board = Board()
         board.styles.width, board.styles.height = self._scene.size
         yield board
 

@@ -34,12 +34,18 @@ class Board(Widget):
     class Resized(Message):
         """The board has another size: its pictures want to be drawn again."""
 
-    def __init__(self, waiting: str, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._waiting = waiting  # what stands there until the first picture
+        self._waiting = ""  # what stands there until the first picture
         self._strips: list[Strip] = []
         self._cells: Cells | None = None
         self._around = Style()  # the widget's own style when the strips were made
+
+    def wait(self, words: str) -> None:
+        """Another sentence until the first picture."""
+        if words != self._waiting:
+            self._waiting = words
+            self.refresh()
 
     def show(self, panels: list[Any], look: Look) -> None:
         """Draw `panels` over the whole widget."""

@@ -121,7 +121,7 @@ class Lab(InTutor, Vertical):
         yield Static(id="status", markup=False)
         yield Static(id="own", markup=False)
         yield Static(id="fault", markup=False)
-        yield Board(_("The lab gets its kernels compiled. Read on: it is ready when you are."), id="board")
+        yield Board(id="board")
         yield Static(id="told", markup=False)
         yield Static(id="said", markup=False)
         yield Static(id="setting", markup=False)
@@ -382,7 +382,9 @@ class Lab(InTutor, Vertical):
     def show_told(self) -> None:
         self.set_class(bool(self._compared), "-told")
         lines = [
-            Text.assemble(("✓ ", self.app.ink("green")) if found.right else ("✕ ", self.app.ink("red")), found.sentence)
+            Text.assemble(
+                ("✓ ", self.app.ink("green")) if found.right else ("✕ ", self.app.ink("orange")), found.sentence
+            )
             for found in self._compared
         ]
         self.query_one("#told", Static).update(Text("\n").join(lines))
@@ -542,6 +544,8 @@ class Lab(InTutor, Vertical):
         self.show_own()
         self.show_setting()
         self.show_fault(self.state.failure)
+        waiting = _("The lab gets its kernels compiled. Read on: it is ready when you are.")
+        self.query_one(Board).wait("" if self.state.failure else waiting)
 
     def show_own(self) -> None:
         marked = bool(self.own) or self.state.is_race

@@ -526,6 +526,36 @@ async def test_an_exercise_has_no_symptom_to_watch(progress):
         assert not pilot.app.outcomes
 
 
+async def test_writing_begins_where_something_is_to_be_written(progress):
+    async with at(progress) as pilot:
+        row, _column = editor(pilot).cursor_location
+        assert "# your lines" in editor(pilot).document[row]
+
+
+async def test_writing_begins_at_the_line_that_was_found(progress):
+    async with at(progress, "flat-line", size=LARGE) as pilot:
+        fault = next(suspect for suspect in pilot.app.screen.exercise.hunt.suspects if suspect.fault)
+        await pilot.press(str(pilot.app.screen.exercise.hunt.suspects.index(fault) + 1))
+        await shown(pilot, "That is the one.")
+        assert editor(pilot).document[editor(pilot).cursor_location[0]].strip() == fault.line
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "140x45"])
+async def test_a_verdict_on_an_older_text_says_so(progress, size):
+    async with at(progress, "mse-backward", WRONG, size=size) as pilot:
+        await pilot.press("c")
+        await shown(pilot, "yours")
+        assert "written before" not in text(pilot)
+        await pilot.press("e", "x", "escape", "tab")
+        await shown(pilot, "written before")
+
+
+async def test_a_screen_is_arranged_for_its_size_before_it_is_told_of_it(progress):
+    async with at(progress) as pilot:
+        with pilot.app._context():
+            assert task_screen(pilot.app.screen.lesson, "mse-backward").has_class("-narrow")
+
+
 # ---------------------------------------------------------------- a real process
 
 
@@ -564,7 +594,7 @@ def test_a_terminal_that_goes_away_takes_nothing_with_it(terminal, progress):
     sees(terminal, "# kept")
     terminal.process.send_signal(signal.SIGHUP)
     assert terminal.end() == HUNG_UP
-    assert kept(progress).startswith("# kept")
+    assert "# your lines here# kept" in kept(progress)
 
 
 def test_a_kill_costs_what_was_written_in_the_last_second(terminal, progress):
@@ -574,7 +604,7 @@ def test_a_kill_costs_what_was_written_in_the_last_second(terminal, progress):
     terminal.press(" and more")
     terminal.process.kill()
     terminal.end()
-    assert kept(progress).startswith("# kept") and kept(progress).endswith("# your lines here\n")
+    assert kept(progress).startswith("def ") and "# your lines here# kept" in kept(progress)
 
 
 def test_an_editor_of_ones_own_takes_the_terminal_and_its_save_is_shown(terminal, progress):

@@ -11,7 +11,6 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
@@ -24,7 +23,7 @@ from dltutor.lesson import Lesson, exercises
 from dltutor.lesson.exercises import Exercise
 from dltutor.manuscript import Manuscript, saves
 from dltutor.ui.screens.dialogs import Confirm
-from dltutor.ui.typed import InTutor
+from dltutor.ui.screens.sized import SizedScreen
 from dltutor.ui.widgets.editor import Editor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 from dltutor.ui.widgets.task import Solution, Task
@@ -45,7 +44,18 @@ def task_screen(lesson: Lesson, name: str) -> ExerciseScreen:
     return HuntScreen(lesson, exercise)
 
 
-class ExerciseScreen(InTutor, Screen[Outcome]):
+def where_to_write(text: str) -> tuple[int, int]:
+    """The place in a start that waits for the learner: before `# your line` where code stands there, else behind it;
+    without one, the first line of a function."""
+    lines = text.split("\n")
+    for row, line in enumerate(lines):
+        if "# your line" in line:
+            return row, len(line.split("#")[0].rstrip()) or len(line)
+    row = next((row for row, line in enumerate(lines) if line.startswith("def ")), -1) + 1
+    return (row, len(lines[row])) if row < len(lines) else (0, 0)
+
+
+class ExerciseScreen(SizedScreen[Outcome]):
     DEFAULT_CSS = """
     ExerciseScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     ExerciseScreen #body { height: 1fr; }
@@ -63,6 +73,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
     ExerciseScreen.-narrow.-at-code #work, ExerciseScreen.-narrow.-at-verdict #work { display: block; }
     ExerciseScreen.-narrow.-at-code VerdictPane, ExerciseScreen.-narrow.-at-verdict #written { display: none; }
     ExerciseScreen.-narrow VerdictPane { border-top: none; max-height: 100%; height: 1fr; }
+    ExerciseScreen.-narrow VerdictPane.-outdated #outdated { display: block; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     BINDINGS = [
@@ -412,6 +423,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
         self.remove_class("-solution")
         self.verdict.wait(self.first_words())
         self.put(self.exercise.start)
+        self.editor.move_cursor(where_to_write(self.exercise.start))
         self.show_top()
         self.run_worker(self.page.set(self.lesson, self.exercise, 0), group="task")
 
@@ -484,6 +496,7 @@ class ExerciseScreen(InTutor, Screen[Outcome]):
 
     def _restore_place(self) -> None:
         place = self.app.progress.preference(self._place_name, {})
-        self.editor.move_cursor(self.editor.clamp_visitable((place.get("row", 0), place.get("column", 0))))
+        row, column = where_to_write(self.file.text)
+        self.editor.move_cursor(self.editor.clamp_visitable((place.get("row", row), place.get("column", column))))
         pane = place.get("pane", self.first_pane)
         self.show_pane(pane if pane in self.panes() else "task")

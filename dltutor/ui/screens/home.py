@@ -7,7 +7,6 @@ from collections.abc import Callable
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalGroup, VerticalScroll
-from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -15,7 +14,7 @@ from dltutor.i18n import _, plural
 from dltutor.lesson.course import Course, Entry
 from dltutor.progress.days import count_due
 from dltutor.progress.records import Run
-from dltutor.ui.typed import InTutor
+from dltutor.ui.screens.sized import SizedScreen
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 
 TITLE_WIDTH = 36
@@ -33,7 +32,7 @@ class Search(Input):
     ]
 
 
-class Home(InTutor, Screen[None]):
+class Home(SizedScreen[None]):
     DEFAULT_CSS = """
     Home #title { height: 1; padding: 0 2; background: $raised; }
     Home #above { padding: 1 1 0 1; }

@@ -184,7 +184,10 @@ class HuntScreen(ExerciseScreen):
         super().show_pane(name)
 
     def on_suspects_named(self, message: Suspects.Named) -> None:
-        """Keep it as an answer, until it is right."""
+        """Keep it as an answer, until it is right; then writing begins there."""
+        if message.suspect.fault and self.editor.text == self.exercise.start:
+            self.editor.move_cursor((message.suspect.number - 1, 0))
+            self.editor.action_cursor_line_end()
         known = self.app.progress.answers(self.lesson.id).get(self.exercise.name)
         if not (known and known.right):
             with self.app.writing():

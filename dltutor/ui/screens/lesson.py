@@ -7,7 +7,6 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.screen import Screen
 from textual.widgets import Static
 
 from dltutor import wire
@@ -16,14 +15,14 @@ from dltutor.i18n import _
 from dltutor.lesson import Lesson, exercises
 from dltutor.lesson.questions import fits, is_prediction, is_quiz
 from dltutor.progress import schedule
-from dltutor.ui.typed import InTutor
-from dltutor.ui.widgets.cards import TaskCard
+from dltutor.ui.screens.sized import SizedScreen
+from dltutor.ui.widgets.cards import Card, TaskCard
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 from dltutor.ui.widgets.lab import Guess, Lab
 from dltutor.ui.widgets.reader import Experiment, Reader
 
 
-class LessonScreen(InTutor, Screen[None]):
+class LessonScreen(SizedScreen[None]):
     DEFAULT_CSS = """
     LessonScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     LessonScreen #body { height: 1fr; }
@@ -61,6 +60,7 @@ class LessonScreen(InTutor, Screen[None]):
         bind("w", "lab('recent')", "", "the whole run or only its recent steps"),
         bind("d", "lab('describe')", "", "say in words what the pictures show"),
         *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all") for n in range(10)),
+        bind("escape", "read", "text", "from the lab, where it stands alone, back to the text"),
         bind("escape", "leave", "course", "back to the course; your place is kept"),
     ]
     ONLY_BESIDE_TEXT = (
@@ -79,6 +79,7 @@ class LessonScreen(InTutor, Screen[None]):
         self.lesson = lesson
         self.has_exercises = bool(exercises.names(lesson))
         self._tried = 0  # experiments of this section
+        self._card: Card | None = None  # which one had the focus before the lab came forward
         place = self.app.progress.place(lesson.id)
         if place and section not in ("", place.section):
             place = place._replace(section=section, scroll=0.0)
@@ -135,7 +136,9 @@ class LessonScreen(InTutor, Screen[None]):
             self._tried = 0
             self.show_top(index)  # at once: the text takes a moment
             await self.reader.show(self.lesson, index)
+            self._card = None
             self.show_text()
+            self.reader.focus()
             self.save()
         elif by > 0:
             self.notify(_("That was the last section: this lesson is done. Esc goes back to the course."))
@@ -146,7 +149,12 @@ class LessonScreen(InTutor, Screen[None]):
     def action_ask(self) -> None:
         self.show_text()
         if not self.reader.next_question():
-            self.notify(_("This section asks nothing."))
+            self.remark(_("This section asks nothing."))
+
+    def remark(self, words: str) -> None:
+        """In the place of the remarks before it: keys that lead nowhere don't pile them up."""
+        self.app.clear_notifications()
+        self.notify(words)
 
     def action_task(self) -> None:
         """To the next exercise; into it, where it is the only one and has the focus."""
@@ -154,7 +162,7 @@ class LessonScreen(InTutor, Screen[None]):
         cards = list(self.query(TaskCard))
         at = next((number for number, card in enumerate(cards) if card.has_focus), -1)
         if not cards:
-            self.notify(_("This section has no exercise."))
+            self.remark(_("This section has no exercise."))
         elif cards[0].has_focus and len(cards) == 1:
             cards[0].action_open()
         else:
@@ -238,12 +246,19 @@ class LessonScreen(InTutor, Screen[None]):
         return self.has_class("-narrow") or self.has_class("-full")
 
     def show_text(self) -> None:
-        self.remove_class("-lab")
-        self.reader.focus()
+        """The text comes forward; the focus is where it was."""
+        if self.has_class("-lab") or self.in_lab:
+            card = self._card if self._card and self._card.is_attached else None
+            self.remove_class("-lab")
+            (card or self.reader).focus(scroll_visible=False)
+        elif not isinstance(self.focused, Card):
+            self.reader.focus()
         self.refresh_bindings()
 
     def show_lab(self) -> None:
         if self.lab:
+            if not self.in_lab:
+                self._card = self.focused if isinstance(self.focused, Card) else None
             self.add_class("-lab")
             self.lab.focus()
             self.call_after_refresh(self.lab.redraw)
@@ -271,7 +286,7 @@ class LessonScreen(InTutor, Screen[None]):
     def action_experiment(self) -> None:
         experiments = self.reader.experiments()
         if not experiments or not self.lab:
-            self.notify(_("This section has no experiment; space runs the lab as it is."))
+            self.remark(_("This section has no experiment; space runs the lab as it is."))
             return
         self._try(experiments[self._tried % len(experiments)])
         self._tried += 1
@@ -302,6 +317,14 @@ class LessonScreen(InTutor, Screen[None]):
 
     def on_lab_changed(self) -> None:
         self.save()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "read":
+            return self.has_class("-lab") and self.one_at_a_time
+        return super().check_action(action, parameters)
+
+    def action_read(self) -> None:
+        self.show_text()
 
     async def action_leave(self) -> None:
         await self.close()

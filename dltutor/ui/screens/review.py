@@ -10,7 +10,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from dltutor.i18n import _, plural
@@ -20,7 +19,7 @@ from dltutor.progress import schedule
 from dltutor.progress.days import day_of, when
 from dltutor.progress.schedule import AGAIN, EASY, GOOD, HARD, Due, Question
 from dltutor.ui import prose
-from dltutor.ui.typed import InTutor
+from dltutor.ui.screens.sized import SizedScreen
 from dltutor.ui.widgets.cards import Card
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 from dltutor.ui.widgets.questions import QuizCard
@@ -112,7 +111,7 @@ def _set_apart(tex: str) -> str:
     return f"${tex}$" if len(prose.drawn(tex)) == 1 else f"\0{tex}\0"
 
 
-class ReviewScreen(InTutor, Screen[None]):
+class ReviewScreen(SizedScreen[None]):
     DEFAULT_CSS = """
     ReviewScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     ReviewScreen #body { height: 1fr; padding: 0 2; align-horizontal: center; scrollbar-size-vertical: 1; }

@@ -25,6 +25,7 @@ class VerdictPane(InTutor, VerticalScroll):
         height: auto; }
     VerdictPane:focus { border-title-color: $blue; }
     VerdictPane Static { height: auto; }
+    VerdictPane #outdated { display: none; color: $orange; margin: 0 0 1 0; }
     """
 
     def __init__(self, **options: Any) -> None:
@@ -33,14 +34,16 @@ class VerdictPane(InTutor, VerticalScroll):
         self._words: RenderableType = Text()
 
     def compose(self) -> ComposeResult:
-        yield Static(self._words)
+        yield Static(_("on what you had written before"), id="outdated")  # where there is no frame to say so
+        yield Static(self._words, id="words")
 
     def _show(self, words: RenderableType, remark: str = "", waiting: bool = False) -> None:
         self._words = words
         self.set_class(waiting, "-waiting")
+        self.remove_class("-outdated")
         self._head(remark)
-        if self.is_mounted and self.query(Static):
-            self.query_one(Static).update(words)
+        if self.is_mounted and self.query("#words"):
+            self.query_one("#words", Static).update(words)
             self.scroll_home(animate=False)
 
     def _head(self, remark: str) -> None:
@@ -87,3 +90,5 @@ class VerdictPane(InTutor, VerticalScroll):
         """The learner has gone on writing."""
         if self._shown:
             self._head(_("on what you had written before"))
+            self.query_one("#outdated", Static).update(_("on what you had written before"))
+            self.add_class("-outdated")

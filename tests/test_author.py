@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from spoiling import edit
 
 from dltutor.author import Remark, examine
 from dltutor.lesson.course import built_in, catalogue
@@ -80,7 +81,7 @@ def test_what_is_missing_in_the_text_is_named(folder: Path) -> None:
     (folder / "exercises/flat-line/task.zh.md").unlink()
     shutil.copytree(folder / "exercises/flat-line", folder / "exercises/forgotten")
     lesson = folder / "lesson.md"
-    lesson.write_text(lesson.read_text(encoding="utf-8").replace("part: 1\n", "part: 1\nrequires: [06-mlp]\n"))
+    edit(lesson, "part: 1\n", "part: 1\nrequires: [06-mlp]\n")
     found = problems("practice")
     assert "task.zh.md" in found["practice: the text in 简体中文"]
     assert "forgotten" in found["practice: each exercise is asked in the text"]

@@ -8,25 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from spoiling import edit
 
 from dltutor import lesson as lessons
 from dltutor.errors import DltutorError, UsageError
 from dltutor.lesson import Code, Formula, Knob, Text, compare, inline_math, quote
 from dltutor.lesson.course import built_in
 
-FIXTURE = Path(__file__).parent / "fixtures" / "01-line"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "01-line"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the example lesson, to spoil."""
     return Path(shutil.copytree(FIXTURE, tmp_path / FIXTURE.name))
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{old!r} should stand once in {file.name}"
-    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def line_of(file: Path, words: str) -> int:

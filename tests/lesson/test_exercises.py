@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from spoiling import edit
 
 from dltutor import lesson as lessons
 from dltutor.errors import DltutorError
 from dltutor.lesson import exercises
 from dltutor.lesson.exercises import Workbook
 
-FIXTURE = Path(__file__).parent / "fixtures" / "practice"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "practice"
 
 
 @pytest.fixture
@@ -26,12 +27,6 @@ def folder(tmp_path: Path) -> Path:
 
 def load(folder: Path = FIXTURE, name: str = "mse-backward", language: str = "en", strict: bool = False):
     return exercises.load(lessons.load(folder, language), name, strict)
-
-
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{old!r} should stand once in {file.name}"
-    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 # ---------------------------------------------------------------- a sound exercise

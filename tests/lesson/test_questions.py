@@ -168,7 +168,7 @@ def test_a_misspelt_key_is_met_with_the_right_one():
     assert "several" in caught.value.hint
 
 
-ASKING = Path(__file__).parent / "fixtures" / "asking"
+ASKING = Path(__file__).parents[1] / "fixtures" / "asking"
 
 
 @pytest.mark.parametrize(

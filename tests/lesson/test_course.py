@@ -12,7 +12,7 @@ from dltutor.errors import DltutorError, UsageError
 from dltutor.lesson import course as courses
 from dltutor.lesson.course import Course, catalogue
 
-FIXTURE = Path(__file__).parent / "fixtures" / "01-line"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "01-line"
 BUILT_IN = courses.built_in
 LESSON = """---
 id: {id}

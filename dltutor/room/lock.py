@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,12 +54,7 @@ def _lock(tier: str, seen: view.View, limits: Limits) -> None:
 
 def _holds(tier: str, seen: view.View, limits: Limits) -> bool:
     """Whether a child that is locked like this can't get out."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as server:
-        secret = Path(folder, "secret")
-        secret.write_text("secret", encoding="utf-8")
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        about = selftest.about(secret, server.getsockname()[1], limits)
+    with selftest.outside(limits) as about:
         child = os.fork()
         if not child:
             _try(tier, seen, limits, about)

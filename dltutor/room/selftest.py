@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from socket import AF_INET, socket
 from typing import TYPE_CHECKING
@@ -26,12 +27,8 @@ PROBE = Limits(wall=10, memory=512 * MIB)
 
 def problems(room: Room) -> list[str]:
     """What does not hold."""
-    with tempfile.TemporaryDirectory() as folder, socket(AF_INET) as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        secret = Path(folder, "secret")
-        secret.write_text("secret", encoding="utf-8")
-        outcome = room.probe(about(secret, server.getsockname()[1], PROBE), PROBE)
+    with outside(PROBE) as about:
+        outcome = room.probe(about, PROBE)
     if not outcome.reply:
         return [outcome.printed.strip() or outcome.sentence]
     told = json.loads(outcome.reply) | {"the limit of time": _ends_sleepers(room)}
@@ -42,10 +39,16 @@ def _ends_sleepers(room: Room) -> bool:
     return room.probe(json.dumps({"sleep": 60}).encode(), QUICK).ended == "time"
 
 
-def about(secret: Path, port: int, limits: Limits) -> bytes:
-    """What `probe` has to know."""
-    order = {"secret": str(secret), "port": port, "parent": os.getpid(), "memory": limits.memory, "files": limits.files}
-    return json.dumps(order).encode()
+@contextmanager
+def outside(limits: Limits) -> Iterator[bytes]:
+    """What must not be reached from inside: a file, a server, this process. `probe` is told where they are."""
+    with tempfile.TemporaryDirectory() as folder, socket(AF_INET) as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        secret = Path(folder, "secret")
+        secret.write_text("secret", encoding="utf-8")
+        places = {"secret": str(secret), "port": server.getsockname()[1], "parent": os.getpid()}
+        yield json.dumps(places | {"memory": limits.memory, "files": limits.files}).encode()
 
 
 # ---------------------------------------------------------------- inside

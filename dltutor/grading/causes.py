@@ -170,10 +170,24 @@ def factor(found: Sequence[Evidence]) -> Cause | None:
             return cause
     values = [r for _e, r in shown]
     if np.allclose(values, values[0], rtol=1e-4):
-        value = f"{values[0]:.4g}"
+        value = f"{values[0]:.4g}" if abs(values[0] - 1) > 1e-3 else f"{values[0]:.7g}"
         why = _("Every number is {value} times what it should be.").format(value=value)
         return Cause("factor", _("it is {value} times what it should be").format(value=value), why)
-    return None
+    return changing_factor([one for one in shown if one[0].expected.size > 1])
+
+
+def changing_factor(shown: Sequence[tuple[Evidence, Any]]) -> Cause | None:
+    """Another one for each size: a count stands in it that should not, or the wrong one."""
+    if not shown:
+        return None
+    first, value = shown[0]
+    other, else_ = next(((e, r) for e, r in shown if not np.isclose(r, value, rtol=1e-3)), shown[0])
+    if first.trial.shape == other.trial.shape:
+        return None
+    why = _("It is {value} times what it should be where {sizes}, and {else_} times where {others}.").format(
+        value=f"{value:.4g}", sizes=first.trial.sizes, else_=f"{else_:.4g}", others=other.trial.sizes
+    )
+    return Cause("factor", _("by a factor that changes with the sizes"), why)
 
 
 def ratio(e: Evidence) -> Any:

@@ -310,7 +310,7 @@ class Review:
                 results = [r for r in self.ran if r.trial.subject is one and r.trial.dtype == dtype]
                 if problem := self.wrong_of(one, results):
                     return problem
-        return self.not_finite()
+        return self.not_finite() or self.wrong_at("large") or self.wrong_at("empty")
 
     def wrong_of(self, one: Subject, results: Sequence[Result]) -> Problem | None:
         results = [r for r in results if r.trial.purpose in ("numbers", "again")]
@@ -349,7 +349,19 @@ class Review:
         problem = Problem(finding, headline, line, worst, cause.id, why or cause.why)
         if foreseen:
             problem.foreseen(*foreseen)
+        elif cause.id in RARE:
+            self.say_where(problem, one, results, bad[name])
         return problem
+
+    def say_where(self, problem: Problem, one: Subject, results: Sequence[Result], bad: Sequence[Result]) -> None:
+        """Where it is right elsewhere, what was written is not wrong as a whole."""
+        if any(r.trial.subject is one and r.trial.dtype == "float64" for r in self.ran) and bad[0].trial.compiled:
+            problem.line, where = None, _("Run by Python in float64 it is right; compiled, in float32, it is not.")
+        elif {str(r.trial.shape) for r in results} - {str(r.trial.shape) for r in bad}:
+            problem.line, where = None, _("It is right for other sizes, and wrong where {sizes}.")
+        else:
+            return
+        problem.why = where.format(sizes=bad[0].trial.sizes)
 
     def line_of(self, one: Subject, name: str, cause: str) -> tuple[int | None, str]:
         """The learner's line that may be the reason, and what to say of it, if anything."""
@@ -387,6 +399,28 @@ class Review:
                 if bad.any():
                     return self.overflowed(result, name, bad)
         return None
+
+    def wrong_at(self, purpose: str) -> Problem | None:
+        """Wrong only there. In float32 what is exact enough for small numbers need not be so for large ones, and the
+        mean of no samples may be anything.
+        """
+        for result in self.ran:
+            trial = result.trial
+            left_out = trial.dtype == "float32" if purpose == "large" else not trial.adds
+            if trial.purpose != purpose or left_out:
+                continue
+            for name, wanted in trial.change.items():
+                if np.isfinite(wanted).all() and result.wrong(name):
+                    return self.wrong_only_there(result, name)
+        return None
+
+    def wrong_only_there(self, result: Result, name: str) -> Problem:
+        if result.trial.purpose == "empty":
+            headline = _("{name} is wrong where there are no samples.").format(name=name)
+        else:
+            headline = _("{name} is wrong where inputs are as large as {largest}.").format(name=name, largest=100)
+        finding = "gradient" if result.trial.adds else "reference"
+        return Problem(finding, headline, None, list(worst_elements({name: [result]}, [name])), "other")
 
     def overflowed(self, result: Result, name: str, bad: np.ndarray) -> Problem:
         place = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -441,6 +475,7 @@ FINDINGS: dict[str, Callable[[], str]] = {
 }
 
 
+RARE = ("other", "not_written")  # causes that may be so for some sizes only
 VAGUE = ("other", "wrong_derivative")  # causes that say little
 
 

@@ -54,6 +54,8 @@ PYTHON: tuple[Rule, ...] = (
     ("TypeError", r"'(?:numpy.)?(?:float|int)\d*' object does not support item",
         lambda: _("this is a number: it has no parts")),
     ("TypeError", r"'tuple' object does not support item", lambda: _("a tuple cannot be changed, nor can a shape")),
+    ("TypeError", r"'(?:numpy.)?int\d*' object is not iterable",
+        lambda: _("a number cannot be gone through: range(n) counts to it")),
     ("TypeError", r"cannot unpack non-iterable", lambda: _("one value cannot be given to several names")),
     (r"\w*TypeError|ValueError", r"<U\d|string to float|\bstr\b", lambda: _("a text stands where a number is needed")),
     ("TypeError", r"missing \d+ required positional arguments?: (?P<names>.*)", lambda: _("the call lacks {names}")),
@@ -87,11 +89,13 @@ PYTHON: tuple[Rule, ...] = (
     ("ModuleNotFoundError", r"No module named '(?P<name>[\w.]+)'",
         lambda: _("there is no module {name} here: NumPy and math are all that a kernel needs")),
     ("ImportError", r"cannot import name '(?P<name>\w+)'", lambda: _("`{name}` cannot be imported")),
-    ("PermissionError", r"", lambda: _("files and the network are closed to it")),
+    ("PermissionError|FileNotFoundError|OSError|URLError|gaierror|ConnectionError", r"",
+        lambda: _("files, the network and other programs are closed to it")),
+    ("EOFError", r"", lambda: _("nobody is there to be asked: a kernel only calculates")),
     ("SystemExit", r"", lambda: _("the program is ended here: a kernel only calculates")),
     ("KeyboardInterrupt", r"", lambda: _("the program is ended here: a kernel only calculates")),
     ("NotImplementedError", r"", lambda: _("here is nothing yet: it is yours to write")),
-    ("RecursionError", r"", lambda: _("the function calls itself without end")),
+    ("RecursionError", r"", lambda: _("the function calls itself too often: does it ever end?")),
     ("ZeroDivisionError", r"", lambda: _("a division by zero")),
     ("AssertionError", r"", lambda: _("what `assert` says does not hold")),
     ("MemoryError", r"", lambda: _("there is not enough memory for it")),
@@ -106,13 +110,15 @@ NUMBA: tuple[Rule, ...] = (
     (r"\w+", r">>> (?:dot|matmul|_impl)\(array\((?P<a>\w+),.*?array\((?P<b>(?!(?P=a))\w+),",
         lambda: _("a product of {a} with {b}: both must be of the same dtype, as in np.zeros(n, x.dtype)")),
     (r"\w+", r">>> (?P<name>\w+)\(array\([^)]*\)\)\s[\s\S]*Type Restricted Function in function '(?P=name)'",
-        lambda: _("{name} of the module math takes one number, not an array: np.{name} takes arrays")),
+        lambda: _("{name} takes one number here, not an array: np.{name} takes arrays")),
     (r"\w+", r"Cannot unify (?P<kind_a>.*?) and (?P<kind_b>.*?) for '(?P<name>\w+?)(?:\.\d+)?'",
         lambda: _("`{name}` is once {kind_a}, once {kind_b}: let it be the same everywhere")),
     (r"\w+", r"Cannot infer the type of variable '(?P<name>\w+?)(?:\.\d+)?'.*list",
         lambda: _("Numba cannot see what the list `{name}` will hold: use an array")),
     (r"\w+", r"cannot index .* with (?P<given>\d+) indices",
         lambda: _("the array has fewer axes than {given} indices")),
+    (r"\w+", r">>> setitem\(readonly array",
+        lambda: _("compiled code cannot change an array that stands outside of the functions")),
     (r"\w+", r">>> setitem\(array\((?:\w+), (?P<axes>\d+)d.*?\), .*?, array\(",
         lambda: _("a whole array is written to the place of one number")),
     (r"\w+", r">>> setitem\(array", lambda: _("what stands on the right cannot be written into an array of numbers")),
@@ -120,6 +126,10 @@ NUMBA: tuple[Rule, ...] = (
     (r"\w+", r"Unknown attribute '(?P<name>\w+)' of type array",
         lambda: _("an array has no `{name}` that Numba knows")),
     (r"\w+", r"Unknown attribute '(?P<name>\w+)' of type", lambda: _("there is no `{name}` that Numba knows")),
+    (r"\w+", r"No definition for lowering <built-in function getitem>\(Array.*\.\.\.\)",
+        lambda: _("Numba cannot add to [...]: write [:], or nothing, in its place")),
+    (r"\w+", r"Cannot determine Numba type of <class '(?:type|builtin|module)",
+        lambda: _("Numba does not know one of the names in this line: use loops, numbers and arrays")),
     (r"\w+", r"Variable '(?P<name>\w+)' is not defined",
         lambda: _("`{name}` is used before it has a value: give it one first")),
     (r"\w+", r"STORE_GLOBAL", lambda: _("a compiled function cannot set a global name")),
@@ -182,8 +192,10 @@ def in_words(field: str, value: str) -> str:
 
 def at_line(line: int | None, text: str) -> str:
     if line:
-        return _("line {line}: {text}.").format(line=line, text=text)
-    return _("{text}.").format(text=text[:1].upper() + text[1:])
+        whole = _("line {line}: {text}.").format(line=line, text=text)
+    else:
+        whole = _("{text}.").format(text=text[:1].upper() + text[1:])
+    return whole[:-1] if whole[-2:-1] in "?？" else whole
 
 
 def missing(name: str, arguments: Sequence[str], there: Sequence[str]) -> str:

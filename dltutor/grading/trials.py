@@ -74,6 +74,12 @@ class Trial:
         arrays = self.given | self.start
         return [(name, in_dtype(arrays[name], self.dtype)) for name in self.subject.names]
 
+    @property
+    def sizes(self) -> str:
+        """Of the first arrays that are given, in words: x.shape is (1, 3)."""
+        arrays = [(name, np.shape(self.given[name])) for name in self.subject.names if name in self.given]
+        return ", ".join(f"{name}.shape = {shape}" for name, shape in arrays[:2] if shape)
+
     def wanted(self, name: str, time: int) -> np.ndarray:
         """What must be there after so many calls."""
         return self.start[name] + time * self.change[name] if self.adds else self.change[name]
@@ -220,7 +226,7 @@ def other_start(trial: Trial, name: str, value: np.ndarray, rng: np.random.Gener
 
 
 def large(subject: Subject, shapes: Sequence[Any], seed: int) -> list[Trial]:
-    """Numbers as large as a hundred: no NaN may come of them."""
+    """Numbers as large as a hundred: no NaN may come of them, and in float64 nothing wrong."""
     if isinstance(subject.case, Step):
         return []
     rng = np.random.default_rng(seed)
@@ -228,7 +234,8 @@ def large(subject: Subject, shapes: Sequence[Any], seed: int) -> list[Trial]:
     grown = {name: grow(value) if name in LARGE_NAMES else value for name, value in inputs.items()}
     if all(grown[name] is inputs[name] for name in inputs):
         return []
-    return [trial_of(subject, subject.case, shapes[0], "float32", rng, "large", rounded(grown))]
+    dtypes = ("float32", "float64") if as_python(subject, shapes[0]) else ("float32",)
+    return [trial_of(subject, subject.case, shapes[0], dtype, rng, "large", rounded(grown)) for dtype in dtypes]
 
 
 def grow(value: Any) -> Any:

@@ -334,3 +334,54 @@ def test_a_number_beside_an_array_is_seen():
     verdict = Judge(LyingRoom(beside)).check(exercise(DENSE), RIGHT)  # type: ignore[arg-type]
     assert (verdict.passed, verdict.findings[-1].name) == (False, "guard")
     assert verdict.headline == "It writes outside of dx."
+
+
+# ---------------------------------------------------------------- wrong in some places only
+
+
+def test_wrong_for_one_size_only_is_told_so_and_no_line_is_blamed():
+    """`dx += ...` writes into dx: that it is not reached for one sample is another matter."""
+    verdict = judged(
+        HEAD + "    if len(x) == 1:\n        return\n    dx += dy @ w.T\n    dw += x.T @ dy\n    db += dy.sum(0)\n"
+    )
+    assert "right for other sizes" in verdict.why
+    assert "x.shape = (1," in verdict.why
+    assert verdict.line is None
+
+
+def test_what_adds_in_place_is_not_taken_for_a_new_name():
+    verdict = judged(HEAD + "    dx += 0\n    dw += x.T @ dy\n    db += dy.sum(0)\n")
+    assert verdict.cause == "not_written"
+    assert "something new" not in verdict.why
+
+
+def test_wrong_without_samples_is_wrong():
+    right = "    dx += dy @ w.T\n    dw += x.T @ dy\n    db += dy.sum(0)\n"
+    verdict = judged(HEAD + right + "    if len(x) == 0:\n        dw += 1\n")
+    assert verdict.headline == "dw is wrong where there are no samples."
+
+
+def test_wrong_for_large_numbers_only_is_wrong():
+    source = "import math\ndef tanh_forward(x, y):\n    for i in range(x.size):\n"
+    verdict = judged(source + "        y[i] = math.tanh(x[i]) if abs(x[i]) < 40 else 0.0\n", "tanh.py:tanh_forward")
+    assert verdict.headline == "y is wrong where inputs are as large as 100."
+    assert judged(source + "        y[i] = math.tanh(x[i])\n", "tanh.py:tanh_forward").passed
+
+
+def test_a_factor_near_one_is_told_with_all_its_digits():
+    verdict = judged(changed("dx[n, d] += dy[n, m] * w[d, m]", "dx[n, d] += 1.0001 * dy[n, m] * w[d, m]"))
+    assert verdict.headline == "dx is wrong: it is 1.0001 times what it should be."
+
+
+def test_right_in_float64_and_wrong_compiled_is_told_so(room):
+    source = (
+        "def mse_backward(y, t, dy):\n    dy += 2 * (y - t) * y.size ** -1\n"  # of whole numbers, compiled, that is 0
+    )
+    verdict = Judge(room).check(exercise("mse.py:mse_backward"), source)
+    assert "Run by Python in float64 it is right" in verdict.why
+
+
+def test_a_factor_that_changes_with_the_size_is_told_as_such():
+    verdict = judged("def mse_backward(y, t, dy):\n    dy += 2 * (y - t) / 100\n", "mse.py:mse_backward")
+    assert verdict.headline == "dy is wrong: by a factor that changes with the sizes."
+    assert re.search(r"It is 0\.\d+ times .* where y.shape = \(\d+,\)", verdict.why)

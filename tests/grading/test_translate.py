@@ -147,6 +147,30 @@ MISTAKES: tuple[tuple[str, str, str], ...] = (  # what was meant, the lines from
         "line 5: here is nothing yet: it is yours to write.",
     ),
     ("an exit", "import sys\nsys.exit(0)", "line 5: the program is ended here: a kernel only calculates."),
+    ("a question", "raise EOFError", "line 4: nobody is there to be asked: a kernel only calculates."),
+    (
+        "a number for a range",
+        "def f(x, w, y):\n    for n in x.shape[0]:\n        y[n] = 0",
+        "line 5: a number cannot be gone through.*",
+    ),
+    ("a file", "open('/no/such/file')", "line 4: files, the network and other programs are closed to it."),
+    ("a call of itself", "def f(x, w, y):\n    f(x, w, y)", r"line 5: the function calls itself too often: .*end\?"),
+    ("a comma of another keyboard", "def f(x， w, y):\n    pass", r"line 4: Python does not know .* layout\?"),
+    (
+        "what Numba has no word for",
+        "def f(x, w, y):\n    for n in reversed(range(3)):\n        y[n] = 0",
+        "line 5: Numba does not know one of the names in this line.*",
+    ),
+    (
+        "three dots",
+        "def f(x, w, y):\n    y[...] += 1",
+        r"line 5: Numba cannot add to \[...\]: write \[:\], or nothing, in its place.",
+    ),
+    (
+        "an array outside",
+        "count = np.zeros(1)\n\ndef f(x, w, y):\n    count[0] += 1",
+        "line 7: compiled code cannot change an array that stands outside of the functions.",
+    ),
     ("no function", "g = 3", "The file defines no function f."),
 )
 

@@ -12,7 +12,7 @@ from dltutor.grading.parcel import unwrap, wrap
 from dltutor.lesson.exercises import Exercise, Wrong
 from dltutor.room import Limits, Outcome
 
-SECONDS = 2  # until a run counts as endless
+SECONDS = 5  # until a run counts as endless
 
 
 def exercise(*kernels: str, wrong: Sequence[Wrong] = (), device: str = "cpu") -> Exercise:

@@ -121,7 +121,7 @@ def note(progress: Progress, exercise: Exercise, source: str, verdict: wire.Verd
 
 
 def show(verdict: wire.Verdict, source: str) -> None:
-    from dltutor.verdicts import apart, in_words
+    from dltutor.ui.verdicts import apart, in_words
 
     console().print(apart(in_words(verdict, source, lambda name: INKS.get(name, ""))))
 

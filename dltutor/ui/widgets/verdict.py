@@ -13,7 +13,7 @@ from textual.widgets import Static
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.ui.typed import InTutor
-from dltutor.verdicts import apart, in_words
+from dltutor.ui.verdicts import apart, in_words
 from dltutor.wire import Verdict
 
 

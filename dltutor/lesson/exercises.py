@@ -339,7 +339,7 @@ class Workbook:
         """What the learner has written; the start where they haven't. Raises DltutorError where it can't be read."""
         path = self.path(exercise)
         try:
-            data = path.read_bytes()
+            data = _bytes(path)
         except FileNotFoundError:
             return exercise.start
         except OSError as error:
@@ -359,6 +359,14 @@ class Workbook:
 
     def is_begun(self, exercise: Exercise) -> bool:
         return self.path(exercise).exists()
+
+
+def _bytes(path: Path) -> bytes:
+    """No more than is looked at. A pipe would never end, nor begin."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DltutorError(_("{file} is no ordinary file").format(file=path), _("Take it away, and write anew."))
+    with path.open("rb") as file:
+        return file.read(LONGEST + 1)
 
 
 def _as_text(data: bytes, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -157,6 +158,15 @@ def test_a_file_that_is_no_kernel_is_said_and_left_alone(data: bytes, named: str
     with pytest.raises(DltutorError, match=named):
         book.read(exercise)
     assert book.path(exercise).read_bytes() == data
+
+
+def test_a_pipe_in_its_place_is_said_and_not_waited_for(home: Path) -> None:
+    exercise, book = load(), Workbook()
+    path = book.write(exercise, "")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DltutorError, match="no ordinary file"):
+        book.read(exercise)
 
 
 def test_a_folder_that_cannot_be_written_is_said(home: Path) -> None:

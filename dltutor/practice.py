@@ -292,7 +292,7 @@ class Watcher:
 
         for number, hint in enumerate(hints[: self._hints], 1):
             which = _("Hint {n} of {total}").format(n=number, total=len(hints))
-            console().print(f"\n{which}:", inked(hint, lambda name: INKS.get(name, "")))
+            console().print(f"\n{which} ·", inked(hint, lambda name: INKS.get(name, "")))
 
     def _turn(self) -> bool:
         following = first_open(self.course, self.progress, self.exercise.key)

@@ -92,19 +92,16 @@ class Learner:
         """Call a function as often as asked for: what it told, and all its arrays after each time."""
         name = call["function"]
         if name not in self.compiled:
-            return {"fault": {"stage": "load", "kind": "Missing", "message": name, "line": None}}, []
+            return {"fault": missing(name)}, []
         copies, arguments = given(call["arguments"], buffers)
-        function, problem = (
-            self._ready(name, arguments) if call["compiled"] else (rebound(self.plain[name], self.space), None)
-        )
+        function, problem = self._ready(name, arguments) if call["compiled"] else (self._plainly(name), None)
         if problem:
             return {"fault": problem | {"python": self._in_python(name, call, buffers)}}, []
         made: Buffers = []
         returned = None
         try:
             for time in range(call["times"]):
-                with printing(call["aloud"] and time == 0), np.errstate(all="ignore"):
-                    returned = function(*arguments)
+                returned = run(function, arguments, aloud=call["aloud"] and time == 0)
                 made += [copy.copy() for copy in copies]
         except BaseException as error:
             return {"fault": self._named(name, call, buffers, error)}, []
@@ -122,6 +119,10 @@ class Learner:
                 self.refused[name, kinds] = fault("compile", error, self.file)
         return None, self.refused[name, kinds]
 
+    def _plainly(self, name: str) -> Any:
+        """The function as Python runs it; what it calls, too."""
+        return rebound(self.plain[name], self.space)
+
     def _named(self, name: str, call: Header, buffers: Buffers, error: BaseException) -> Header:
         """Compiled code does not know its lines; Python does."""
         return self._in_python(name, call, buffers) or fault("run", error, self.file)
@@ -130,8 +131,7 @@ class Learner:
         """What Python says to the same call: it often says more, and always where."""
         _copies, arguments = given(call["arguments"], buffers)
         try:
-            with printing(False), np.errstate(all="ignore"):
-                rebound(self.plain[name], self.space)(*arguments)
+            run(self._plainly(name), arguments)
         except BaseException as error:
             return fault("run", error, self.file)
         return None
@@ -146,7 +146,7 @@ class Learner:
         from dltutor.emulate.front import compile_function
 
         if name not in self.plain:
-            return {"fault": {"stage": "load", "kind": "Missing", "message": name, "line": None}}
+            return {"fault": missing(name)}
         if unknown := unknown_name(self.plain.values(), self.space):  # Python, which would say so, cannot run it
             message = f"name '{unknown[0]}' is not defined"
             return {"fault": {"stage": "compile", "kind": "NameError", "message": message, "line": unknown[1]}}
@@ -158,6 +158,11 @@ class Learner:
 
 
 # ---------------------------------------------------------------- the parts
+
+
+def run(function: Any, arguments: list[Any], aloud: bool = False) -> Any:
+    with printing(aloud), np.errstate(all="ignore"):
+        return function(*arguments)
 
 
 def given(arguments: list[Header], buffers: Buffers) -> tuple[Buffers, list[Any]]:
@@ -205,6 +210,10 @@ def assigned(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
             for target in node.targets:
                 if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
                     yield target.value.id, node.lineno
+
+
+def missing(name: str) -> Header:
+    return {"stage": "load", "kind": "Missing", "message": name, "line": None}
 
 
 def fault(stage: str, error: BaseException, file: str) -> Header:

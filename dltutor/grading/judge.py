@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -94,17 +94,13 @@ class Judge:
     def check(self, exercise: Exercise, source: str, number: int = 0, say: Say = lambda stage: None) -> Verdict:
         began = time.monotonic()
         say(_("looking at it"))
-        review = Review(exercise, source, self.room)
-        review.fill(say)
-        verdict = review.verdict(number)
-        return replace_times(verdict, self.room.tier, time.monotonic() - began)
+        examination = Examination(exercise, source, self.room)
+        examination.fill(say)
+        verdict = examination.verdict(number)
+        return replace(verdict, tier=self.room.tier, seconds=round(time.monotonic() - began, 3))
 
 
-def replace_times(verdict: Verdict, tier: str, seconds: float) -> Verdict:
-    return Verdict(**vars(verdict) | {"tier": tier, "seconds": round(seconds, 3)})
-
-
-class Review:
+class Examination:
     """One check of one file."""
 
     def __init__(self, exercise: Exercise, source: str, room: Room) -> None:
@@ -187,15 +183,15 @@ class Review:
         if fault or not trials:
             yield from (Result(trial, fault) for trial in trials)
             return
-        from dltutor.grading.card import Card
+        from dltutor.grading.interpreted import Interpreted
 
         try:
-            card = Card(one, text, self.file)
-            yield from (Result(trial, *card.run(trial)) for trial in trials)
+            kernel = Interpreted(one, text, self.file)
+            yield from (Result(trial, *kernel.run(trial)) for trial in trials)
         except DltutorError as error:
-            yield Result(trials[0], card_fault(error.message, error.hint))
+            yield Result(trials[0], interpreter_fault(error.message, error.hint))
         except Exception as error:  # it may be any text
-            yield Result(trials[0], card_fault(_("it cannot be run: {error}").format(error=error)))
+            yield Result(trials[0], interpreter_fault(_("it cannot be run: {error}").format(error=error)))
 
     # ------------------------------------------------------------ what it comes to
 
@@ -280,7 +276,7 @@ class Review:
 
     def stopped_by(self, fault: dict[str, Any]) -> Problem:
         sentence, line = translate.sentence(fault)
-        if fault["stage"] == "card":
+        if fault["stage"] == "interpreter":
             cause, why = self.foreseen_by_cause(fault["kind"]) or (fault["kind"], fault["hint"])
             return Problem("runs", sentence, line, cause=cause, why=why)
         numbers = self.wrong_numbers()
@@ -532,8 +528,8 @@ def valid_ptx(told: Any) -> tuple[dict[str, Any] | None, str]:
     return fault, "" if fault else str(told["text"])
 
 
-def card_fault(message: str, hint: str = "") -> dict[str, Any]:
-    return {"stage": "card", "kind": "other", "message": message, "line": None, "hint": hint}
+def interpreter_fault(message: str, hint: str = "") -> dict[str, Any]:
+    return {"stage": "interpreter", "kind": "other", "message": message, "line": None, "hint": hint}
 
 
 def result_of(trial: Trial, told: Any, arrays: Iterator[np.ndarray]) -> Result:
@@ -565,8 +561,7 @@ def frozen_arrays(results: Sequence[Result]) -> dict[str, bool]:
 
 
 def evidence_of(result: Result, name: str, frozen: dict[str, bool]) -> Evidence:
-    e = result.evidence(name)
-    return Evidence(**vars(e) | {"frozen": frozen.get(name)})
+    return replace(result.evidence(name), frozen=frozen.get(name))
 
 
 def unknown(found: Sequence[Evidence]) -> Cause:

@@ -159,7 +159,7 @@ KINDS = (
 
 def sentence(fault: dict[str, Any]) -> tuple[str, int | None]:
     """What went wrong, and the line in which it did, from what the room told."""
-    if fault["stage"] == "card":
+    if fault["stage"] == "interpreter":
         return at_line(fault["line"], fault["message"]), fault["line"]
     if fault["kind"] == DltutorError.__name__:  # of ours: it says what is missing here
         return fault["message"], None

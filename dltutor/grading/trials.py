@@ -7,7 +7,7 @@ same. Outputs start as NaN of a kind that no calculation makes, or as other numb
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -215,7 +215,7 @@ def replace_start(trial: Trial) -> Trial:
     """The same from another start: gradients from zero, outputs from numbers. What depends on it, shows."""
     rng = np.random.default_rng(7)
     start = {name: other_start(trial, name, value, rng) for name, value in trial.start.items()}
-    return Trial(**vars(trial) | {"purpose": "again", "start": start, "times": 1})
+    return replace(trial, purpose="again", start=start, times=1)
 
 
 def other_start(trial: Trial, name: str, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:

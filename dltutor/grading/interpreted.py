@@ -35,7 +35,7 @@ class Given(Compiled):
         return self.text
 
 
-class Card:
+class Interpreted:
     """One function of the learner's, ready to be launched."""
 
     def __init__(self, subject: Subject, text: str, file: str) -> None:
@@ -75,4 +75,4 @@ class Card:
 
     def _told(self, fault: Fault) -> dict[str, Any]:
         line = fault.place and fault.place.line_in(self.file)
-        return {"stage": "card", "kind": fault.kind, "message": fault.message, "line": line, "hint": fault.hint}
+        return {"stage": "interpreter", "kind": fault.kind, "message": fault.message, "line": line, "hint": fault.hint}

@@ -22,7 +22,7 @@ LARGEST = 20_000  # numbers in a trial
 MOST = 8  # shapes
 MOST_EMULATED = 4  # each instruction of each thread takes its time
 LARGE = 100.0  # a number that is ordinary, and too large for a careless exponential
-LARGE_NAMES = ("x", "z")
+LARGE_NAMES = ("x", "y", "z")
 EPSILON = 0.0625  # in place of one so small that nobody would see it missing
 
 

@@ -308,12 +308,14 @@ def beside(header: Any, arrays: Any) -> bytes:
     return wrap(header, arrays)
 
 
+OUTSIDE = {"stage": "interpreter", "kind": "race", "message": "two threads", "line": 1}  # only the interpreter says so
 LIES = {
     "fewer arrays": lambda header, arrays: wrap(header, arrays[:-1]),
     "more arrays": lambda header, arrays: wrap(header, [*arrays, arrays[0]]),
     "another size": lambda header, arrays: wrap(header, [arrays[0][:-1], *arrays[1:]]),
     "another dtype": lambda header, arrays: wrap(header, [arrays[0].astype(np.int8), *arrays[1:]]),
     "fewer calls": lambda header, arrays: wrap(header | {"calls": header["calls"][:-1]}, arrays),
+    "a fault of outside": lambda header, arrays: wrap(header | {"calls": [{"fault": OUTSIDE}] * len(header["calls"])}, []),
     "no calls": lambda header, arrays: wrap(header | {"calls": None}, arrays),
     "odd faults": lambda header, arrays: wrap(header | {"fault": 3}, arrays),
     "no header": lambda header, arrays: b"\xff" * 100,
@@ -385,3 +387,10 @@ def test_a_factor_that_changes_with_the_size_is_told_as_such():
     verdict = judged("def mse_backward(y, t, dy):\n    dy += 2 * (y - t) / 100\n", "mse.py:mse_backward")
     assert verdict.headline == "dy is wrong: by a factor that changes with the sizes."
     assert re.search(r"It is 0\.\d+ times .* where y.shape = \(\d+,\)", verdict.why)
+
+
+def test_a_loss_is_tried_on_large_numbers_too():
+    source = "def mse_backward(y, t, dy):\n    for i in range(y.size):\n        e = y[i] - t[i]\n"
+    assert judged(source + "        dy[i] += 2 * e / y.size\n", "mse.py:mse_backward").passed
+    verdict = judged(source + "        dy[i] += 2 * e / y.size if abs(e) < 40 else 0.0\n", "mse.py:mse_backward")
+    assert "where inputs are as large as 100" in verdict.headline

@@ -13,6 +13,7 @@ import pytest
 from graders import RIGHT, WRONG, FakeGrader
 from screens import colours, same_as_snapshot, shown, text, until
 from terminals import LONGEST, Terminal
+from textual import events
 from textual.pilot import Pilot
 
 from dltutor import i18n, wire
@@ -530,6 +531,15 @@ async def test_writing_begins_where_something_is_to_be_written(progress):
     async with at(progress) as pilot:
         row, _column = editor(pilot).cursor_location
         assert "# your lines" in editor(pilot).document[row]
+
+
+async def test_keys_take_effect_in_their_order_however_fast_they_come(progress):
+    async with at(progress) as pilot:
+        await pilot.press("e")
+        await until(pilot, lambda: editor(pilot).has_focus)
+        for key in ("a", "b", "backspace", "c", "backspace", "backspace", "d", "left", "e"):
+            editor(pilot).post_message(events.Key(key, key if len(key) == 1 else None))
+        await shown(pilot, "# your lines hereed")
 
 
 async def test_writing_begins_at_the_line_that_was_found(progress):

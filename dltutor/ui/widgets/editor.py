@@ -128,9 +128,19 @@ class Editor(InTutor, TextArea):
         if self._selects_lines:
             actions["tab"] = self._indent
         if event.key in actions:
-            event.stop()
-            event.prevent_default()
             actions[event.key]()
+        elif not await self._run_bound(event.key):
+            return
+        event.stop()
+        event.prevent_default()
+
+    async def _run_bound(self, key: str) -> bool:
+        """Run what a key of the text area's own is bound to, at once. Left to Textual it goes up to the application
+        first; what was typed after it would then come before it, on a busy machine."""
+        for binding in self._bindings.key_to_bindings.get(key, ()):
+            if await self.app.run_action(binding.action, self):
+                return True
+        return False
 
     def action_enter(self) -> None:
         self.post_message(self.Entered())

@@ -60,8 +60,8 @@ class LessonScreen(SizedScreen[None]):
         bind("w", "lab('recent')", "", "the whole run or only its recent steps"),
         bind("d", "lab('describe')", "", "say in words what the pictures show"),
         *(bind(str(n), f"panel({n})", "", "show or hide the picture of that number; 0 shows all") for n in range(10)),
-        bind("escape", "read", "text", "from the lab, where it stands alone, back to the text"),
         bind("escape", "leave", "course", "back to the course; your place is kept"),
+        bind("escape", "read", "text", "from the lab, where it stands alone, back to the text"),
     ]
     ONLY_BESIDE_TEXT = (
         "turn(1)",
@@ -319,8 +319,8 @@ class LessonScreen(SizedScreen[None]):
         self.save()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "read":
-            return self.has_class("-lab") and self.one_at_a_time
+        if action in ("read", "leave"):
+            return (self.has_class("-lab") and self.one_at_a_time) == (action == "read")
         return super().check_action(action, parameters)
 
     def action_read(self) -> None:

@@ -33,6 +33,7 @@ SHOWN = 5  # elements
 SHAPE = ("IndexError", "ValueError")  # what arrays of other shapes than expected raise
 LIMITS = Limits(wall=30.0)  # of the processor there are ten seconds, but others may use it, too
 PRINTED = 10_000  # characters
+STAGES = ("load", "compile", "run")  # at which the room can find a fault
 STEP = 1e-5  # of a central difference
 SMALL = 3000  # numbers in a trial that the author's wrong answers are run on, in plain Python
 Say = Callable[[str], None]
@@ -513,9 +514,11 @@ def packed(trial: Trial, first: int) -> tuple[list[dict[str, Any]], list[np.ndar
 def valid_fault(told: Any) -> dict[str, Any] | None:
     if told is None:
         return None
+    if told["stage"] not in STAGES:
+        raise ValueError("stage")
     line = told.get("line")
     return {
-        "stage": str(told["stage"]),
+        "stage": told["stage"],
         "kind": str(told["kind"])[:100],
         "message": str(told["message"])[:4000],
         "line": line if type(line) is int else None,

@@ -308,14 +308,14 @@ def beside(header: Any, arrays: Any) -> bytes:
     return wrap(header, arrays)
 
 
-OUTSIDE = {"stage": "interpreter", "kind": "race", "message": "two threads", "line": 1}  # only the interpreter says so
+OUTSIDE = {"fault": {"stage": "interpreter", "kind": "race", "message": "", "line": 1}}  # only the interpreter says so
 LIES = {
     "fewer arrays": lambda header, arrays: wrap(header, arrays[:-1]),
     "more arrays": lambda header, arrays: wrap(header, [*arrays, arrays[0]]),
     "another size": lambda header, arrays: wrap(header, [arrays[0][:-1], *arrays[1:]]),
     "another dtype": lambda header, arrays: wrap(header, [arrays[0].astype(np.int8), *arrays[1:]]),
     "fewer calls": lambda header, arrays: wrap(header | {"calls": header["calls"][:-1]}, arrays),
-    "a fault of outside": lambda header, arrays: wrap(header | {"calls": [{"fault": OUTSIDE}] * len(header["calls"])}, []),
+    "a fault of outside": lambda header, arrays: wrap(header | {"calls": [OUTSIDE] * len(header["calls"])}, []),
     "no calls": lambda header, arrays: wrap(header | {"calls": None}, arrays),
     "odd faults": lambda header, arrays: wrap(header | {"fault": 3}, arrays),
     "no header": lambda header, arrays: b"\xff" * 100,

@@ -97,12 +97,13 @@ for folder in (os.environ["DLTUTOR_HOME"], *sys.argv[2:], str(Path(lock_this_pro
     }
 attempts["progress read"] = lambda: open(os.environ["DLTUTOR_HOME"] + "/file").read()
 attempts["elsewhere"] = lambda: open(os.environ["DLTUTOR_HOME"] + "-elsewhere", "w")
-say([name for name in attempts if works(attempts[name])])
+if sys.argv[1] != "limits":  # which would let it write into this very package
+    say([name for name in attempts if works(attempts[name])])
 """
     process = locked(code, kernels, lesson)
-    done = heard(process)
     if process.tier == "limits":
-        return
+        pytest.skip("limits alone hide no file")
+    done = heard(process)
     assert set(done) - {f"{home.name} read"} == {"numba read", "lesson read", "dltutor read"}
     assert sorted(os.listdir(kernels)) == ["file"]
 

@@ -199,20 +199,21 @@ def ratio(e: Evidence) -> Any:
     return value if np.isfinite(value) and value and e.close(value * e.expected) else None
 
 
+TWOS = {2: "And there is a factor 2 too many.", 0.5: "And a factor 2 is missing."}
+
+
 def by_count(shown: Sequence[tuple[Evidence, Any]], count: str) -> Cause | None:
     """A factor that is the number of samples, or of all numbers: a mean was left out, or taken twice."""
     counts = [counted(e, count) for e, _r in shown]
     values = [r for _e, r in shown]
     if max(counts) < 2:
         return None
-    for times in (1, 2, 0.5):
+    for times in (1, *TWOS):
         if np.allclose(values, np.multiply(times, counts, dtype=float), rtol=1e-4):
             why = _(
                 "It is {count} times too large: the sum, where the mean is wanted. Divide by the number of samples."
             ).format(count=f"{values[0]:.4g}")
-            if times != 1:
-                why = joined(why, _("And it is {value} times too large.").format(value=f"{times:g}"))
-            return Cause("missing_mean", _("a mean is missing"), why)
+            return Cause("missing_mean", _("a mean is missing"), joined(why, _(TWOS[times])) if times in TWOS else why)
     if np.allclose(values, 1 / np.array(counts), rtol=1e-4):
         why = _("It is {count} times too small: divided by the number of samples, where the sum is wanted.")
         return Cause("factor", _("it is divided by the number of samples"), why.format(count=counts[0]))

@@ -17,7 +17,7 @@ Dtypes   key taken words uint32; x float32, or float64 with the same values.
 Writes   words, x and taken overwritten; the step in key moved on.
 Keeps    nothing: the same key gives the same numbers.
 Cost     25 integer operations a number; a normal one takes half a logarithm, half a root and a cosine as well.
-Exact    words, uniform and Bernoulli numbers are the same bits on every device; normal ones agree to 2 units in the
+Exact    words, uniform and Bernoulli numbers are the same bits on every device; normal ones agree to 4 units in the
          last place, and are within 3e-7 of the formula, relative.
 Limits   u has 24 bits, so no normal number is beyond 5.77; of the true ones, 1 in 10^8 is.
 Source   Salmon, Moraes, Dror, Shaw 2011, doi:10.1145/2063384.2063405 (Philox4x32-10);

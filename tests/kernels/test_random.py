@@ -130,7 +130,7 @@ def test_bernoulli_numbers_are_ones_as_often_as_asked() -> None:
 
 
 def test_a_card_makes_the_same_numbers() -> None:
-    """Uniform ones to the bit, normal ones to two units in the last place."""
+    """Uniform ones to the bit, normal ones to four units in the last place."""
     pytest.importorskip("numba_cuda")
     key, n = first_key(17), 4001
     ours, theirs = np.empty(n, np.float32), np.empty(n, np.float32)
@@ -140,4 +140,4 @@ def test_a_card_makes_the_same_numbers() -> None:
         np.testing.assert_array_equal(ours, theirs)
         random_normal_cuda(key, theirs)
         random_normal(key, ours)
-        np.testing.assert_array_max_ulp(ours, theirs, 2)
+        np.testing.assert_array_max_ulp(ours, theirs, 4)

@@ -131,7 +131,7 @@ async def test_a_search_finds_a_lesson_by_its_question_and_enter_opens_it(progre
 async def test_leaving_and_coming_back_lands_in_the_same_section_with_the_same_knobs(progress):
     async with tutor(progress, "06-mlp") as pilot:
         await trained(pilot)
-        await pilot.press("n", "n", "tab", "k", "right", "escape", "escape")
+        await pilot.press("n", "n", "tab", "k", "right", "escape", "escape", "escape")
         await until(pilot, lambda: not pilot.app.screen.query(Lab))
         turned = progress.place("06-mlp").setting["knobs"]
     async with tutor(progress, "06-mlp") as pilot:

@@ -544,7 +544,7 @@ def use_wide_registers(config: Any) -> None:
     features = binding.get_host_cpu_features()
     if features.get("avx512f"):
         config.CPU_FEATURES = features.flatten() + ",-prefer-256-bit"
-        os.environ["NUMBA_CPU_FEATURES"] = config.CPU_FEATURES  # from where Numba reads all settings anew when one changes
+        os.environ["NUMBA_CPU_FEATURES"] = config.CPU_FEATURES  # it reads all settings anew when one changes
 
 
 def numba_cuda() -> ModuleType:

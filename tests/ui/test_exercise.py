@@ -624,3 +624,15 @@ def test_an_editor_of_ones_own_takes_the_terminal_and_its_save_is_shown(terminal
     terminal.press("E")
     sees(terminal, "by my editor")
     assert kept(progress).endswith("# by my editor\n")
+
+
+async def test_lines_are_seen_from_their_beginning(progress):
+    """The cursor was placed before the screen had its size, behind what fits into a smaller one."""
+    written = file(progress)
+    written.parent.mkdir(parents=True)
+    written.write_text(
+        "def mse_backward(y, t, dy):\n    dy[0] += 0  # your line: what belongs in the place of the nought?\n"
+    )
+    async with at(progress, size=LARGE) as pilot:
+        await shown(pilot, "def mse_backward")
+        await until(pilot, lambda: editor(pilot).scroll_offset.x == 0)

@@ -67,6 +67,14 @@ class Editor(InTutor, TextArea):
     def on_mount(self) -> None:
         self.recolour()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_beginnings)
+
+    def _show_beginnings(self) -> None:
+        """Lines from their first column, where that leaves the cursor in sight: it was placed before there was room."""
+        if self.cursor_location[1] < self.content_size.width - self.gutter_width:
+            self.scroll_to(x=0, animate=False)
+
     def recolour(self) -> None:
         """Take the colours of the application's theme."""
         ink = self.app.ink

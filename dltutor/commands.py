@@ -316,18 +316,16 @@ def export_progress(file: Path | None) -> None:
         if file is None or str(file) == "-":
             click.echo(text)
             return
-        _write_whole(file, text + "\n")
+        _write(file, text + "\n")
         click.echo(_("Your progress is in {file}.").format(file=file))
 
 
-def _write_whole(file: Path, text: str) -> None:
-    """Write `file` so that it is either as before or complete."""
-    part = file.with_name(file.name + ".part")
+def _write(file: Path, text: str) -> None:
+    from dltutor.whole import write_whole
+
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
+        write_whole(file, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         message = _("cannot write {file}: {error}").format(file=file, error=error.strerror)
         raise DltutorError(message, _("Name a file in a folder that you can write to.")) from error
 

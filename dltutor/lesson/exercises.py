@@ -11,8 +11,6 @@ Anything malformed is a DltutorError that names file, line, and what was expecte
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +24,14 @@ from dltutor.lesson.blocks import Block, Widget
 from dltutor.lesson.quotes import quote
 from dltutor.lesson.source import Missing, Source
 from dltutor.lesson.yaml_lines import ID, Fields, Map, close, fault, located
+from dltutor.whole import write_whole
 
 FOLDER = "exercises"
 KINDS = ("exercise", "hunt")  # of fences
 HINTS = 3
 SUSPECTS = (3, 8)  # at least, at most
 DEVICES = ("cpu", "emulate")
+PRIVATE = 0o600  # the mode of a learner's file
 LONGEST = 100_000  # characters of a learner's file
 
 
@@ -351,7 +351,7 @@ class Workbook:
         path = self.path(exercise)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, source)
+            write_whole(path, source, PRIVATE)
         except OSError as error:
             message = _("can't write {file}: {error}").format(file=path, error=error.strerror)
             raise DltutorError(message, _("Free some space, or allow writing there.")) from error
@@ -378,18 +378,3 @@ def _as_text(data: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         message = _("{file} is not UTF-8").format(file=path)
         raise DltutorError(message, _("Save the file as UTF-8.")) from error
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Through a file beside it, so that a kill leaves the old one or the new one."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dltutor.grading.parcel import unwrap, wrap
+from dltutor.kernels.own import limited
 from dltutor.lesson.exercises import Exercise, Wrong
 from dltutor.room import Limits, Outcome
 
@@ -34,21 +32,5 @@ class OpenRoom:
 
         header, buffers = unwrap(request)
         calls = [call | {"compiled": False} for call in header["calls"]]
-        with ended_after(SECONDS):
+        with limited(SECONDS):
             return Outcome(work(wrap(header | {"calls": calls}, buffers)), "", "done", "", 0.0)
-
-
-@contextmanager
-def ended_after(seconds: float) -> Iterator[None]:
-    """An endless loop ends with TimeoutError."""
-
-    def end(*_signal: Any) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

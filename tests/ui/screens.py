@@ -12,6 +12,7 @@ from rich.color import Color
 from textual.pilot import Pilot
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+XTERM = {0, 95, 135, 175, 215, 255}  # levels of the colour cube
 PATIENCE = 20.0  # seconds until a fact that does not come is a failure
 
 
@@ -41,6 +42,11 @@ def colours(pilot: Pilot) -> set[Color]:
     """Every colour on the screen."""
     styles = [style for strip in strips(pilot) for _text, style, _control in strip if style]
     return {colour for style in styles for colour in (style.color, style.bgcolor) if colour}
+
+
+def in_palette(triplet) -> bool:
+    """An entry of the colour cube; or a grey, which Rich sends as an entry of the grey ramp, at most 6 levels away."""
+    return set(triplet) <= XTERM or len(set(triplet)) == 1
 
 
 def painted(pilot: Pilot) -> str:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from screens import colours, same_as_snapshot, shown, text, until
+from screens import colours, in_palette, same_as_snapshot, shown, text, until
 from textual.pilot import Pilot
 
 from dltutor import i18n, wire
@@ -24,7 +24,6 @@ from dltutor.ui.widgets.reader import Experiment
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SMALL, LARGE = (80, 24), (140, 45)
-XTERM = {0, 95, 135, 175, 215, 255}
 
 
 @pytest.fixture
@@ -109,11 +108,6 @@ async def test_every_colour_is_an_entry_of_the_xterm_palette(progress, theme):
             await pilot.pause()
             strange = [colour.name for colour in colours(pilot) if colour.triplet and not in_palette(colour.triplet)]
             assert not strange
-
-
-def in_palette(triplet) -> bool:
-    """An entry of the colour cube; or a grey, which Rich sends as an entry of the grey ramp, at most 6 levels away."""
-    return set(triplet) <= XTERM or len(set(triplet)) == 1
 
 
 # ---------------------------------------------------------------- home

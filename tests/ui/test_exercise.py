@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from graders import RIGHT, WRONG, FakeGrader
-from screens import colours, same_as_snapshot, shown, text, until
+from screens import colours, in_palette, same_as_snapshot, shown, text, until
 from terminals import LONGEST, Terminal
 from textual import events
 from textual.pilot import Pilot
@@ -28,7 +28,6 @@ from dltutor.ui.widgets.editor import Editor
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "practice"
 SMALL, LARGE = (80, 24), (140, 45)
-XTERM = {0, 95, 135, 175, 215, 255}
 
 
 class Practice(Tutor):
@@ -450,10 +449,6 @@ async def test_every_colour_is_an_entry_of_the_xterm_palette(progress, name, the
             await pilot.pause()
             strange = [colour.name for colour in colours(pilot) if colour.triplet and not in_palette(colour.triplet)]
             assert not strange, keys
-
-
-def in_palette(triplet) -> bool:
-    return set(triplet) <= XTERM or len(set(triplet)) == 1
 
 
 @pytest.mark.parametrize("where", [ExerciseScreen, HuntScreen, Suspects, Editor, Confirm])

@@ -4,6 +4,8 @@
     from it           Compiling Ready Started Paused Resumed Metrics Timed Frame Printed Finished Failed
     to the grader     Prepare Check
     from it           Ready Checking Verdict Failed
+    to a class server, from a session in it    Want Drop Here CodeWanted Crashed
+    from it                                    Given Refused Code Said Leave
 
 Frames and metrics are sent by credit: `Grant` allows one delivery (all metrics since the last, and the pictures of
 the present step); a slow screen slows the drawing, never the training, and memory stays flat. Arrays cross as base64
@@ -141,6 +143,7 @@ class Check:
     exercise: str  # "<lesson>/<name>"
     source: str
     number: int = 0  # which comes back with the answer
+    language: str = ""  # of the answer; empty: the grader's own
 
 
 # ---------------------------------------------------------------- events
@@ -276,14 +279,98 @@ class Verdict:
     seconds: float = 0.0
 
 
+# ---------------------------------------------------------------- a session of a class, and its server
+
+
+@dataclass(frozen=True)
+class Want:
+    """An engine or a grader, please; answered by Given, with one end of a socket, or Refused."""
+
+    kind: str  # "engine" or "grader"
+    number: int  # which comes back with the answer
+    language: str = "en"
+    locked: bool = False  # an engine for what the learner wrote
+
+
+@dataclass(frozen=True)
+class Drop:
+    """That one is no longer needed: end it."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where the learner is in the course, whenever that has changed."""
+
+    screen: str = "home"  # home, lesson, exercise, hunt, review
+    lesson: str = ""
+    section: str = ""
+    task: str = ""  # an exercise or a hunt
+    tries: int = 0  # at it, since it was last passed
+    headline: str = ""  # of its last verdict
+    read: int = 0  # sections of the lesson, of
+    sections: int = 0
+    trains: bool = False
+
+
+@dataclass(frozen=True)
+class CodeWanted:
+    """A code that lets another key of the same learner in, once; answered by Code."""
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The session has a fault. Its learner is told the number of the incident, and nothing else."""
+
+    incident: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class Given:
+    number: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    number: int
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    code: str
+    minutes: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """The teacher says something to this learner."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Leave:
+    """In so many seconds this session ends: everything is to be saved now, and the learner told why."""
+
+    seconds: float
+    reason: str
+
+
+Request = Want | Drop | Here | CodeWanted | Crashed
+Reply = Given | Refused | Code | Said | Leave
 Command = Prepare | Warm | Open | Start | Set | Pause | Resume | Step | Rewind | Pace | Grant | Stop | Check
 Event = (
     Compiling | Ready | Started | Paused | Resumed | Metrics | Timed | Frame | Printed | Finished | Failed
     | Checking | Verdict
 )  # fmt: skip
+Message = Command | Event | Request | Reply
 _MESSAGES: dict[str, type] = {
     kind.__name__: kind
-    for group in (Command, Event)
+    for group in (Command, Event, Request, Reply)
     for kind in group.__args__  # type: ignore[attr-defined]
 }
 _TYPES = _MESSAGES | KINDS | {kind.__name__: kind for kind in (Own, Finding, Element)}
@@ -292,12 +379,12 @@ _TYPES = _MESSAGES | KINDS | {kind.__name__: kind for kind in (Own, Finding, Ele
 # ---------------------------------------------------------------- to and from a line
 
 
-def encode(message: Command | Event) -> bytes:
+def encode(message: Message) -> bytes:
     """`message` as one line of JSON."""
     return json.dumps(_plain(message), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def decode(line: bytes | str) -> Command | Event:
+def decode(line: bytes | str) -> Message:
     """The message in `line`. Raises DltutorError where there is none."""
     try:
         message = _typed(json.loads(line))

@@ -89,6 +89,11 @@ class Tutor(TerminalMixin, App[None]):
         return self.theme_variables[name]
 
     @property
+    def is_hosted(self) -> bool:
+        """This is a session of a class server: no file, no program of that machine is the learner's to see."""
+        return False
+
+    @property
     def is_playing(self) -> bool:
         """A recording stands for all engines."""
         return bool(self._play)

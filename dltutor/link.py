@@ -1,6 +1,7 @@
-"""One object owns a process: it starts it, speaks and listens, records, and never leaves it behind.
+"""One object owns an engine or a grader: it starts it, speaks and listens, records, and never leaves it behind.
 
-`Playback` has the same face and plays a recording as if it were live.
+At the other end is a process of ours or, in a session of a class, what its server lends. `Playback` has the same face
+and plays a recording as if it were live.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Protocol
 
 from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
@@ -38,25 +39,46 @@ from dltutor.wire import (
     encode,
 )
 
+if TYPE_CHECKING:
+    from dltutor.host import Host
+
 LAST_BYTES = 4000  # of standard error, shown when the engine dies
 PATIENCE = 0.5  # seconds until a process that was killed is given up
 Entry = tuple[float, Event]  # of a recording: seconds since its start, and what the engine said
 
 
-class Link:
-    """A process of ours, running. `events` ends when it does; an end that nobody asked for is a Failed."""
+class Peer(Protocol):
+    """Who is at the other end of a link."""
 
-    def __init__(self, *command: str, record: Path | None = None) -> None:
-        self._command = command  # for Python: the module and its arguments
+    @property
+    def pid(self) -> int | None: ...
+
+    async def start(self) -> None: ...
+
+    async def send(self, line: bytes) -> None:
+        """To one that is gone, nothing."""
+
+    def lines(self) -> AsyncIterator[bytes]:
+        """What it says, to its end."""
+
+    async def ended(self) -> tuple[str, str]:
+        """How it has ended, and what it complained of."""
+
+    async def close(self) -> None:
+        """End it, if it has not ended; before the start and twice, too."""
+
+
+class Link:
+    """An engine or a grader, running. `events` ends when it does; an end that nobody asked for is a Failed."""
+
+    def __init__(self, kind: str, peer: Peer, record: Path | None = None) -> None:
+        self._kind, self._peer = kind, peer
         self._recorder = Recorder(record) if record else None
-        self._process: asyncio.subprocess.Process | None = None
-        self._errors = b""
-        self._drain: asyncio.Task | None = None
-        self._closing = False
+        self._started = self._closing = False
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        return self._peer.pid
 
     @property
     def notice(self) -> str:
@@ -64,9 +86,84 @@ class Link:
         return self._recorder.notice if self._recorder else ""
 
     async def start(self) -> None:
-        """Start the process, if it does not run yet."""
-        if self._process:
-            return
+        """Start it, if it does not run yet."""
+        if not self._started:
+            self._started = True
+            await self._peer.start()
+
+    async def send(self, command: Command) -> None:
+        """Send `command`; to one that is gone, nothing (its end is told by `events`)."""
+        line = encode(command)
+        if self._recorder:
+            self._recorder.note("down", line)
+        await self._peer.send(line)
+
+    async def events(self) -> AsyncIterator[Event]:
+        assert self._started, "start() first"
+        told = False  # why it ends
+        async for line in self._peer.lines():
+            if self._recorder:
+                self._recorder.note("up", line)
+            event = decode(line)
+            told = isinstance(event, Failed) and event.fatal
+            yield event  # type: ignore[misc]
+        how, complaints = await self._peer.ended()
+        if not (told or self._closing):
+            yield death(self._kind, how, complaints)
+
+    async def close(self) -> None:
+        self._closing = True
+        await self._peer.close()
+        if self._recorder:
+            self._recorder.close()
+
+
+def death(kind: str, how: str, complaints: str) -> Failed:
+    sentences = {
+        "engine": _("the engine ended unexpectedly ({how})"),
+        "grader": _("the grader ended unexpectedly ({how})"),
+    }
+    hint = _("Nothing of yours is lost: start it again.")
+    if how == "SIGKILL":
+        hint += " " + _("The system may have run out of memory.")
+    return Failed(sentences[kind].format(how=how), hint, trace=complaints, fatal=True)
+
+
+class EngineLink(Link):
+    """A running engine. A locked one may train with what the learner wrote: it can reach nothing of theirs."""
+
+    def __init__(self, record: Path | None = None, locked: bool = False) -> None:
+        super().__init__("engine", Process("dltutor.engine", *["--locked"] * locked), record)
+
+
+class GraderLink(Link):
+    """A running judge of what the learner writes."""
+
+    def __init__(self) -> None:
+        super().__init__("grader", Process("dltutor.grading"))
+
+
+class HostedLink(Link):
+    """An engine or a grader that a class server lends; where it refuses, its reason is the first event and the last."""
+
+    def __init__(self, host: Host, kind: str, locked: bool = False) -> None:
+        super().__init__(kind, Loan(host, kind, locked))
+
+
+class Process:
+    """A process of ours: what `python -m` starts, spoken to by its pipes."""
+
+    def __init__(self, *command: str) -> None:
+        self._command = command  # the module and its arguments
+        self._process: asyncio.subprocess.Process | None = None
+        self._errors = b""
+        self._drain: asyncio.Task | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *self._command,
@@ -75,82 +172,97 @@ class Link:
         )  # fmt: skip
         self._drain = asyncio.create_task(self._drain_errors())
 
-    async def send(self, command: Command) -> None:
-        """Send `command`; to a process that is gone, nothing (its end is told by `events`)."""
-        line = encode(command)
-        if self._recorder:
-            self._recorder.note("down", line)
+    async def send(self, line: bytes) -> None:
         if self._process and self._process.stdin:
-            with contextlib.suppress(ConnectionError, RuntimeError):
-                self._process.stdin.write(line)
-                await self._process.stdin.drain()
+            await written(self._process.stdin, line)
 
-    async def events(self) -> AsyncIterator[Event]:
-        process = self._process
-        assert process and process.stdout, "start() first"
-        told = False  # why it ends
-        async for line in process.stdout:
-            if self._recorder:
-                self._recorder.note("up", line)
-            event = decode(line)
-            told = isinstance(event, Failed) and event.fatal
-            yield event  # type: ignore[misc]
-        code = await process.wait()
-        if self._drain:
-            await asyncio.wait([self._drain], timeout=PATIENCE)
-        if not (told or self._closing):
-            yield self._death(code)
+    def lines(self) -> AsyncIterator[bytes]:
+        assert self._process and self._process.stdout
+        return aiter(self._process.stdout)
+
+    async def ended(self) -> tuple[str, str]:
+        assert self._process
+        code = await self._process.wait()
+        await self._drained()
+        how = signal.Signals(-code).name if code < 0 else _("exit code {code}").format(code=code)
+        return how, self._errors.decode(errors="replace").strip()
 
     async def close(self) -> None:
-        """End the process: it keeps nothing that could be spoilt, so SIGKILL will do."""
-        self._closing = True
+        """It keeps nothing that could be spoilt, so SIGKILL will do."""
         process = self._process
         if process and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             with contextlib.suppress(TimeoutError):  # whatever else it has started may hold the pipes for ever
                 await asyncio.wait_for(process.wait(), PATIENCE)
+        await self._drained()
         if self._drain:
-            await asyncio.wait([self._drain], timeout=PATIENCE)
             self._drain.cancel()
-        if self._recorder:
-            self._recorder.close()
 
     async def _drain_errors(self) -> None:
         assert self._process and self._process.stderr
         while chunk := await self._process.stderr.read(1 << 16):
             self._errors = (self._errors + chunk)[-LAST_BYTES:]
 
-    def _death(self, code: int) -> Failed:
-        how = signal.Signals(-code).name if code < 0 else _("exit code {code}").format(code=code)
-        message = self._ended().format(how=how)
-        hint = _("Nothing of yours is lost: start it again.")
-        if how == "SIGKILL":
-            hint += " " + _("The system may have run out of memory.")
-        return Failed(message, hint, trace=self._errors.decode(errors="replace").strip(), fatal=True)
-
-    def _ended(self) -> str:
-        raise NotImplementedError
+    async def _drained(self) -> None:
+        if self._drain:
+            await asyncio.wait([self._drain], timeout=PATIENCE)
 
 
-class EngineLink(Link):
-    """A running engine. A locked one may train with what the learner wrote: it can reach nothing of theirs."""
+class Loan:
+    """What a class server lends: a socket, whose other end is none of this process's business."""
 
-    def __init__(self, record: Path | None = None, locked: bool = False) -> None:
-        super().__init__("dltutor.engine", *["--locked"] * locked, record=record)
+    pid = None
 
-    def _ended(self) -> str:
-        return _("the engine ended unexpectedly ({how})")
+    def __init__(self, host: Host, kind: str, locked: bool) -> None:
+        self._host, self._kind, self._locked = host, kind, locked
+        self._number: int | None = None
+        self._closed = False
+        self._refusal: DltutorError | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def start(self) -> None:
+        try:
+            lent = await self._host.want(self._kind, self._locked)
+        except DltutorError as error:
+            self._refusal = error
+            return
+        self._number = lent.number
+        if self._closed:  # meanwhile
+            lent.socket.close()
+            await self.close()
+            return
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=lent.socket, limit=LONGEST_LINE)
+
+    async def send(self, line: bytes) -> None:
+        if self._writer:
+            await written(self._writer, line)
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        if self._refusal:
+            yield encode(Failed(self._refusal.message, self._refusal.hint, fatal=True))
+        if self._reader:
+            with contextlib.suppress(ConnectionError):
+                async for line in self._reader:
+                    yield line
+
+    async def ended(self) -> tuple[str, str]:
+        return _("the class server holds it no longer"), ""
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._writer:
+            self._writer.close()
+        if self._number is not None:
+            self._host.drop(self._number)
+            self._number = None
 
 
-class GraderLink(Link):
-    """A running judge of what the learner writes."""
-
-    def __init__(self) -> None:
-        super().__init__("dltutor.grading")
-
-    def _ended(self) -> str:
-        return _("the grader ended unexpectedly ({how})")
+async def written(writer: asyncio.StreamWriter, line: bytes) -> None:
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        writer.write(line)
+        await writer.drain()
 
 
 class Recorder:

@@ -36,11 +36,6 @@ class Settings:
         """Compiled, for all learners."""
         return self.state / "numba"
 
-    @property
-    def desk(self) -> Path:
-        """The socket that the teacher's commands speak to."""
-        return self.state / "desk.sock"
-
     def environment(self, own: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Of the processes that are started here, built from nothing: of `own`, the server's, only what they need."""
         images = own.get("DLTUTOR_FASHION_MNIST") or str(home() / "fashion-mnist")

@@ -30,6 +30,7 @@ from dltutor.ui.pacer import Pacer
 if TYPE_CHECKING:
     from rich.console import Console
     from textual.app import App
+    from textual.driver import Driver
 
     _Base = App[Any]
 else:
@@ -307,6 +308,15 @@ class TerminalMixin(_Base):
     _difference: Difference | None = None
     _difference_size: Any = None
     _frame_drawn = False
+
+    def get_driver_class(self) -> type[Driver]:
+        """Ours in the place of Textual's for terminals; one that was asked for by name stays."""
+        driver = super().get_driver_class()
+        if driver.__name__ != "LinuxDriver":  # another system, or a browser
+            return driver
+        from dltutor.ui.driver import TutorDriver
+
+        return TutorDriver
 
     @cached_property
     def pacer(self) -> Pacer:

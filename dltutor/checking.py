@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from dltutor import wire
+from dltutor import i18n, wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.link import GraderLink, Link
@@ -53,7 +53,7 @@ class Grader:
         assert self._link and self._events
         self._number += 1
         told(_("waiting for the grader"))
-        await self._link.send(wire.Check(exercise, source, self._number))
+        await self._link.send(wire.Check(exercise, source, self._number, i18n.current()))
         async for event in self._events:
             match event:
                 case wire.Checking(number, stage) if number == self._number:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gettext
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LANGUAGES = {"en": "English", "zh": "简体中文"}
@@ -20,6 +22,17 @@ def use(language: str) -> None:
     _current = language if language in LANGUAGES else "en"
     folder = Path(__file__).parent / "locale"
     _catalogue = gettext.translation("dltutor", folder, [_current], fallback=True)
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak `language` for a moment: for a process that serves people of both."""
+    before = _current
+    use(language)
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def current() -> str:

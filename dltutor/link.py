@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -139,8 +139,8 @@ class EngineLink(Link):
 class GraderLink(Link):
     """A running judge of what the learner writes."""
 
-    def __init__(self) -> None:
-        super().__init__("grader", Process("dltutor.grading"))
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__("grader", Process("dltutor.grading", *arguments, environment=environment))
 
 
 class HostedLink(Link):
@@ -153,8 +153,9 @@ class HostedLink(Link):
 class Process:
     """A process of ours: what `python -m` starts, spoken to by its pipes."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, environment: Mapping[str, str] | None = None) -> None:
         self._command = command  # the module and its arguments
+        self._environment = environment  # None: this process's own
         self._process: asyncio.subprocess.Process | None = None
         self._errors = b""
         self._drain: asyncio.Task | None = None
@@ -168,7 +169,7 @@ class Process:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *self._command,
             stdin=pipe, stdout=pipe, stderr=pipe, limit=LONGEST_LINE,
-            env=os.environ | {"DLTUTOR_LANG": i18n.current()},
+            env={**(os.environ if self._environment is None else self._environment), "DLTUTOR_LANG": i18n.current()},
         )  # fmt: skip
         self._drain = asyncio.create_task(self._drain_errors())
 

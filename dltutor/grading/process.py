@@ -1,7 +1,14 @@
-"""The grader's process: it hears Check and answers Verdict. What the learner wrote runs in the room, never here."""
+"""The grader's process: it hears Check and answers Verdict. What the learner wrote runs in the room, never here.
+
+    python -m dltutor.grading [--walled]
+
+`--walled`: of a class server, that lets others' code in: it runs behind walls or not at all.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 import traceback
@@ -10,9 +17,9 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from dltutor import wire
+from dltutor import i18n, wire
 from dltutor.errors import DltutorError
-from dltutor.i18n import _, current
+from dltutor.i18n import _
 from dltutor.service import Wire, serve
 
 if TYPE_CHECKING:
@@ -26,13 +33,19 @@ def main() -> None:
 
 def work(inbox: SimpleQueue[wire.Command], sender: Wire) -> None:
     sys.stdout = sys.stderr
-    Grader(inbox, sender.send).serve()
+    walled = "--walled" in sys.argv
+    if walled:
+        with contextlib.suppress(OSError):
+            os.setsid()  # Ctrl+C at the server's terminal is not meant for its judges
+    Grader(inbox, sender.send, walled).serve()
 
 
 class Grader:
-    def __init__(self, inbox: SimpleQueue[wire.Command], send: Callable[[wire.Event], None]) -> None:
-        self.inbox = inbox
-        self.send = send
+    def __init__(
+        self, inbox: SimpleQueue[wire.Command], send: Callable[[wire.Event], None], walled: bool = False
+    ) -> None:
+        self.inbox, self.send, self.walled = inbox, send, walled
+        self.language = i18n.current()
         self._judge: Judge | None = None
 
     def serve(self) -> None:
@@ -59,6 +72,7 @@ class Grader:
                 self.check(command)
 
     def check(self, command: wire.Check) -> None:
+        i18n.use(command.language or self.language)
         self.send(wire.Checking(command.number, _("reading the exercise")))
         exercise = load(command.exercise)
         if self._judge is None:
@@ -76,7 +90,7 @@ class Grader:
             from dltutor.grading.judge import Judge
             from dltutor.room import open_room
 
-            self._judge = Judge(open_room())
+            self._judge = Judge(open_room(walled=self.walled))
         return self._judge
 
 
@@ -95,5 +109,5 @@ def load(key: str) -> Exercise:
     from dltutor.lesson.course import catalogue
 
     lesson, _slash, name = key.partition("/")
-    entry = catalogue(current()).find(lesson)
+    entry = catalogue(i18n.current()).find(lesson)
     return exercises.load(entry.heading or entry.load(), name)

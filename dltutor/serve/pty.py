@@ -1,4 +1,4 @@
-"""The server's end of a learner's terminal: it reads no faster than the door takes, and writes no faster than is read."""
+"""The server's end of a learner's terminal: it reads no faster than the door takes, writes no faster than is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One learner at work: a program on a terminal of its own, what it asks for, and how it ends. Any kind of door will do."""
+"""One learner at work: a program on a terminal of its own, what it asks for, and how it ends. Any door will do."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Classroom(Protocol):
 
     async def start_engine(self, session: Session, language: str, locked: bool, descriptor: int) -> Child: ...
 
-    def start_grader(self, session: Session, end: socket.socket) -> None: ...
+    def start_grader(self, session: Session, language: str, end: socket.socket) -> None: ...
 
     def join_code(self, person: Person) -> tuple[str, int]:
         """That lets another key in, and for how many minutes."""
@@ -99,6 +99,7 @@ class Session:
     def __init__(self, number: int, person: Person, terminal: Terminal, door: Door, classroom: Classroom) -> None:
         self.number, self.person, self.terminal, self.door = number, person, terminal, door
         self.here = Here()
+        self.here_since = time.time()
         self.since = time.time()
         self.last_key = self._began = time.monotonic()
         self.received = 0
@@ -206,7 +207,9 @@ class Session:
         """Once a second: who has not typed for `limit` seconds leaves."""
         idle = time.monotonic() - self.last_key
         if idle >= limit and not self._reason:
-            self._reason = _("You were away for a long time, so this session was closed. Everything is saved: log in again.")
+            self._reason = _(
+                "You were away for a long time, so this session was closed. Everything is saved: log in again."
+            )
             self._spawn(self.leave(TO_SAVE, self._reason))
         elif limit > 2 * WARNING and idle >= limit - WARNING and not self._warned:
             self._warned = True
@@ -231,11 +234,17 @@ class Session:
             case Drop(number):
                 self._end_loan(number)
             case Here():
-                self.here = request
+                self._see(request)
             case CodeWanted():
                 self._tell(Code(*self._classroom.join_code(self.person)))
             case Crashed(incident, trace):
                 self._complain("crash", incident=incident, trace=trace)
+
+    def _see(self, here: Here) -> None:
+        """It is at the same place while only its tries and its reading go on."""
+        if (here.screen, here.lesson, here.task) != (self.here.screen, self.here.lesson, self.here.task):
+            self.here_since = time.time()
+        self.here = here
 
     def _complain(self, event: str, **fields: str) -> None:
         """A session that is out of its mind does not fill the log."""
@@ -258,7 +267,7 @@ class Session:
         if [kind for kind, _child in self._lent.values()].count(want.kind) >= MOST.get(want.kind, 0):
             raise DltutorError(_("this session has as many of that as it may have: {kind}").format(kind=want.kind))
         if want.kind == "grader":
-            self._classroom.start_grader(self, end)
+            self._classroom.start_grader(self, want.language, end)
             return None
         with end:
             child = await self._classroom.start_engine(self, want.language, want.locked, end.fileno())

@@ -1,0 +1,251 @@
+"""Everything of a class server but its doors: who is here, the processes that all share, and what the teacher sees."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from dltutor import __version__
+from dltutor.errors import DltutorError
+from dltutor.i18n import _
+from dltutor.page import Page
+from dltutor.serve.budget import Budget
+from dltutor.serve.forks import Child, ForkServer
+from dltutor.serve.grades import Grades
+from dltutor.serve.health import Health
+from dltutor.serve.log import Log
+from dltutor.serve.people import People, Person
+from dltutor.serve.pty import Door
+from dltutor.serve.session import Session, Terminal
+from dltutor.serve.settings import Settings
+
+SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"
+PAUSE = 2.0  # seconds before a zygote that died is started again
+LONGEST_SEEN = 200  # characters of what a session says of itself
+SHORT = 12  # characters of a fingerprint
+
+
+class Refusal(DltutorError):
+    """Nobody can be let in now."""
+
+
+class Zygote:
+    """A fork server, started again whenever it has died."""
+
+    def __init__(self, module: str, environment: dict[str, str], log: Log) -> None:
+        self.module, self._environment, self._log = module, environment, log
+        self._server: ForkServer | None = None
+
+    async def start(self) -> None:
+        """Raises DltutorError where it cannot be started even once."""
+        server = ForkServer(self.module, self._environment)
+        await server.start()
+        self._server = server
+
+    async def keep(self) -> None:
+        """For ever."""
+        while True:
+            if self._server:
+                await asyncio.shield(self._server.ended)
+                self._server = None
+                self._log.event("zygote died", module=self.module)
+            await asyncio.sleep(PAUSE)
+            try:
+                await self.start()
+                self._log.event("zygote started again", module=self.module)
+            except DltutorError as error:
+                self._log.event("zygote does not start", module=self.module, error=str(error))
+
+    async def spawn(self, order: dict[str, Any], descriptors: Sequence[int]) -> Child:
+        if not self._server:
+            raise Refusal(_("the class server is starting something again"), _("Try again in some seconds."))
+        return await self._server.spawn(order, descriptors)
+
+    async def close(self) -> None:
+        if self._server:
+            await self._server.close()
+
+
+class Classroom:
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self.settings, self.log = settings, log
+        self.people = People(settings)
+        self.grades = Grades(settings.cores, log=log.event)
+        self.budget = Budget(settings.cores)
+        self.health = Health(settings.cores)
+        self.sessions: dict[int, Session] = {}
+        self.since = time.time()
+        self._zygotes = {name: Zygote(name, settings.environment(), log) for name in (SESSIONS, ENGINES)}
+        self._numbers = 0
+        self._coming = 0  # being let in
+        self._closing = False
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of a person's logins
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------ its day
+
+    async def start(self, tell: Callable[[str], object] = print) -> None:
+        """`tell`: the teacher, what it is busy with. Raises DltutorError where there can be no class."""
+        for folder in (self.settings.users, self.settings.kernels):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tell(_("Preparing the course. The first time this compiles its kernels, which takes a minute or two ..."))
+        await asyncio.gather(self.grades.start(), *(zygote.start() for zygote in self._zygotes.values()))
+        for zygote in self._zygotes.values():
+            self._spawn(zygote.keep())
+        self._spawn(self.budget.run(self._pages))
+        self._spawn(self.health.run(lambda: [session.pid for session in self.sessions.values()], self._beat))
+        tell(self._how_it_grades())
+
+    def _how_it_grades(self) -> str:
+        if self.grades.refusal:
+            return _("Exercises cannot be checked: {reason}").format(reason=self.grades.refusal.message)
+        return _("Exercises are checked in a room of the kind {tier}.").format(tier=self.grades.tier)
+
+    async def close(self, seconds: float, reason: str) -> None:
+        """Let learners save and tell them why, then end everything."""
+        self._closing = True
+        await asyncio.gather(*(session.leave(seconds, reason) for session in list(self.sessions.values())))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()), self.grades.close())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _beat(self) -> None:
+        for session in list(self.sessions.values()):
+            session.look_after(60 * self.settings.idle_minutes)
+
+    def _pages(self) -> Iterator[Page]:
+        return (session.page for session in self.sessions.values())
+
+    # ------------------------------------------------------------ who comes
+
+    async def admit(self, person: Person, terminal: Terminal, door: Door) -> Session:
+        """Raises Refusal. An older session of the same person ends first, so that this one goes on where it was."""
+        self._expect_room(person)
+        self._coming += 1
+        try:
+            async with self._turns.setdefault(person.id, asyncio.Lock()):
+                for older in self._sessions_of(person):
+                    await older.leave(0.0, _("You went on elsewhere, so this session was closed. Everything is saved."))
+                return await self._begin(person, terminal, door)
+        finally:
+            self._coming -= 1
+
+    def _expect_room(self, person: Person) -> None:
+        self._expect_class()
+        here = len(self.sessions) + self._coming - len(self._sessions_of(person))
+        if here >= self.settings.max_sessions:
+            message = _("the class is full: {n} are in it").format(n=here)
+            raise Refusal(message, _("Try again when somebody has left."))
+
+    def _expect_class(self) -> None:
+        if self._closing:
+            raise Refusal(_("the class has ended"))
+
+    def _sessions_of(self, person: Person) -> list[Session]:
+        return [session for session in self.sessions.values() if session.person.id == person.id]
+
+    async def _begin(self, person: Person, terminal: Terminal, door: Door) -> Session:
+        self._expect_class()
+        person.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._numbers += 1
+        session = Session(self._numbers, person, terminal, door, self)
+        await session.start()
+        self.sessions[session.number] = session
+        session.ended.add_done_callback(lambda _ended: self.sessions.pop(session.number, None))
+        return session
+
+    # ------------------------------------------------------------ what a session needs
+
+    async def start_session(self, session: Session, descriptors: Sequence[int]) -> Child:
+        person, terminal = session.person, session.terminal
+        environment = {
+            **self.settings.environment(), **terminal.environment,
+            "TERM": terminal.name, "DLTUTOR_HOME": str(person.folder),
+        }  # fmt: skip
+        arguments = {"login": person.name}
+        return await self._zygotes[SESSIONS].spawn(
+            {"environment": environment, "terminal": True, "walls": self._walls(person), "arguments": arguments},
+            descriptors,
+        )
+
+    def _walls(self, person: Person) -> dict[str, Any]:
+        readable = [str(self.settings.kernels)]
+        return {"writable": [str(person.folder)], "readable": readable, "user": None}
+
+    async def start_engine(self, session: Session, language: str, locked: bool, descriptor: int) -> Child:
+        arguments = {"language": language, "locked": locked}
+        order = {"environment": self.settings.environment(), "terminal": False, "walls": None, "arguments": arguments}
+        return await self._zygotes[ENGINES].spawn(order, [descriptor])
+
+    def start_grader(self, session: Session, language: str, end: socket.socket) -> None:
+        self.grades.attach(session.person.id, end, language)
+
+    def join_code(self, person: Person) -> tuple[str, int]:
+        return self.people.join_code(person)
+
+    def note(self, event: str, session: Session, **fields: Any) -> None:
+        self.log.event(event, session=session.number, person=session.person.id[:SHORT], **fields)
+
+    # ------------------------------------------------------------ what the teacher does
+
+    def say(self, text: str, to: str = "") -> int:
+        """To everybody or to whoever has that name, number or fingerprint; how many have heard it."""
+        heard = [session for session in self.sessions.values() if not to or is_meant(session, to)]
+        for session in heard:
+            session.say(text)
+        return len(heard)
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "since": self.since,
+            "now": time.time(),
+            "version": __version__,
+            "sessions": [self._seen(session) for session in self.sessions.values()],
+            "load": self.health.status(),
+            "budget": self.budget.status(),
+            "grades": self.grades.status(),
+            "people": self.people.count(),
+        }
+
+    def _seen(self, session: Session) -> dict[str, Any]:
+        page, here = session.page, session.here
+        return {
+            "number": session.number,
+            "name": session.person.name,
+            "id": session.person.id[:SHORT],
+            "door": session.door_name,
+            "address": session.address,
+            "since": session.since,
+            "idle": round(time.monotonic() - session.last_key, 1),
+            "here_since": session.here_since,
+            **{name: clipped(value) for name, value in vars(here).items()},
+            "rate": round(page.rate, 2),
+            "round_trip": round(page.round_trip, 4),
+            "cost": round(page.cost, 6),
+            "received": session.received,
+            "sent": session.sent,
+            "pid": session.pid,
+            "memory": self.health.memory.get(session.pid, 0),
+            "engines": len(session.engines),
+        }
+
+
+def is_meant(session: Session, to: str) -> bool:
+    person = session.person
+    return to in (person.name, str(session.number)) or (len(to) >= 4 and person.id.startswith(to))
+
+
+def clipped(value: Any) -> Any:
+    """What a session says of itself, which it may have been made to say."""
+    if isinstance(value, str):
+        return "".join(character for character in value if character.isprintable())[:LONGEST_SEEN]
+    return value if isinstance(value, bool | int | float) else None

@@ -1,0 +1,82 @@
+"""How the machine does under a class: its processors, the front end's lateness, the memory of each session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+BEAT = 1.0  # seconds
+WEIGH = 10  # beats between two looks at everybody's memory
+
+
+class Health:
+    """Looked after by `run`, in the loop whose lateness it measures."""
+
+    def __init__(self, cores: int) -> None:
+        self.cores = cores
+        self.lag = 0.0
+        """Seconds by which the loop was last late."""
+        self.worst_lag = 0.0
+        self.cpu = 0.0
+        """Of the machine's processors, how much is used: 0 to 1."""
+        self.front_end = 0.0
+        """Of one processor, how much this process takes."""
+        self.memory: dict[int, int] = {}
+        """Bytes that a process has for itself, by its id."""
+
+    async def run(self, pids: Callable[[], Iterable[int]], beat: Callable[[], None]) -> None:
+        """For ever; `beat` is called once a second."""
+        beats = 0
+        busy, own = processor_times(), time.process_time()
+        while True:
+            due = time.monotonic() + BEAT
+            await asyncio.sleep(BEAT)
+            self.lag = max(0.0, time.monotonic() - due)
+            self.worst_lag = max(self.worst_lag, self.lag)
+            before, busy = busy, processor_times()
+            self.cpu = share(before, busy)
+            own_before, own = own, time.process_time()
+            self.front_end = (own - own_before) / (BEAT + self.lag)
+            if not beats % WEIGH:
+                self.memory = await asyncio.to_thread(weigh, list(pids()))
+            beats += 1
+            beat()
+
+    def status(self) -> dict[str, Any]:
+        load1 = round(os.getloadavg()[0], 2)
+        return {
+            "cores": self.cores, "load1": load1, "cpu": round(self.cpu, 3), "front_end": round(self.front_end, 3),
+            "lag": round(self.lag, 4), "worst_lag": round(self.worst_lag, 4),
+        }  # fmt: skip
+
+
+def processor_times() -> tuple[int, int]:
+    """Ticks that all processors together were busy, and that there were; zeros where the kernel does not tell."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(word) for word in file.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return 0, 0
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+def share(before: tuple[int, int], now: tuple[int, int]) -> float:
+    busy, total = now[0] - before[0], now[1] - before[1]
+    return busy / total if total > 0 else 0.0
+
+
+def weigh(pids: Iterable[int]) -> dict[int, int]:
+    return {pid: private_bytes(pid) for pid in pids}
+
+
+def private_bytes(pid: int) -> int:
+    """What the machine would get back if this process ended; 0 where that cannot be read."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) << 10

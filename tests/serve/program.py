@@ -1,0 +1,103 @@
+"""What the tests of sessions run in place of the application: small, and it behaves as it is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import termios
+import threading
+import time
+import tty
+from pathlib import Path
+from typing import Any
+
+
+def preload() -> None:
+    pass
+
+
+def main(order: dict[str, Any], descriptors: list[int]) -> int:
+    arguments = order["arguments"]
+    behaviour = {"echo": echo, "stubborn": stubborn, "flood": flood, "deaf": deaf, "relay": relay, "engine": engine}
+    return behaviour[arguments["does"]](arguments, descriptors) or 0
+
+
+def say(text: str) -> None:
+    os.write(1, text.encode() + b"\r\n")
+
+
+def echo(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """Tell how much has been typed, and the terminal's size; save when the terminal goes away."""
+    tty.setraw(0, termios.TCSANOW)
+    signal.signal(signal.SIGHUP, lambda *_: save(arguments))
+    signal.signal(signal.SIGWINCH, lambda *_: say(size()))
+    say(f"ready {size()} {os.environ['TERM']}")
+    typed = 0
+    while data := os.read(0, 4096):
+        typed += len(data)
+        say(f"typed {typed}")
+        if b"q" in data:
+            return
+
+
+def size() -> str:
+    return "{0.columns}x{0.lines}".format(os.get_terminal_size(0))
+
+
+def save(arguments: dict[str, Any]) -> None:
+    Path(arguments["saves"]).write_text("saved")
+    os._exit(129)
+
+
+def stubborn(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """End for no polite word."""
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    say("ready")
+    while True:
+        time.sleep(3600)
+
+
+def flood(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    say("ready")
+    while True:
+        os.write(1, b"x" * 4096)
+
+
+def deaf(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """Never read what is typed, but for a signal."""
+    tty.setraw(0, termios.TCSANOW)
+    signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(target=read_all).start())
+    say("ready")
+    while True:
+        time.sleep(3600)
+
+
+def read_all() -> None:
+    typed = 0
+    while data := os.read(0, 1 << 16):
+        typed += len(data)
+        say(f"typed {typed}")
+
+
+def relay(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """Send each line that is typed to the server, and show what comes from there."""
+    channel = socket.socket(fileno=descriptors[0])
+    threading.Thread(target=hear, args=(channel,), daemon=True).start()
+    say("ready")
+    for line in sys.stdin.buffer:
+        channel.send(line)
+
+
+def hear(channel: socket.socket) -> None:
+    while True:
+        packet, sockets, _flags, _address = socket.recv_fds(channel, 1 << 16, 1)
+        if not packet:
+            return
+        os.write(1, packet.strip() + b" with %d\r\n" % len(sockets))
+
+
+def engine(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    time.sleep(3600)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -18,21 +19,28 @@ if TYPE_CHECKING:
     from dltutor.progress import Progress
 
 DEVICES = click.Choice(["cpu", "cuda", "emulate"])
+COLOURS = click.Choice(["auto", "true", "256", "16", "mono"])
+GLYPHS = click.Choice(["auto", "braille", "block", "ascii"])
 FILE = click.Path(path_type=Path)
+Command = TypeVar("Command", bound=Callable[..., object])
 
 
 class Commands(click.Group):
-    """The commands, and `bench` where it is installed, imported only when it is called or listed."""
+    """The commands; `serve`, and `bench` where it is installed, are imported only when they are called or listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         found = importlib.util.find_spec("dltutor.bench") is not None
-        return [*self.commands, *(["bench"] if found else [])]
+        return [*self.commands, "serve", *(["bench"] if found else [])]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name == "bench" and name in self.list_commands(ctx):
             from dltutor.bench import bench
 
             return bench
+        if name == "serve":
+            from dltutor.watching import serve
+
+            return serve
         return super().get_command(ctx, name)
 
 
@@ -93,6 +101,27 @@ def joined(lesson: str) -> str:
 # ---------------------------------------------------------------- the application
 
 
+def _sets(variable: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    """What an option says goes where all processes look for it."""
+
+    def put(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        if value:
+            os.environ[variable] = value
+
+    return put
+
+
+def how_to_draw(command: Command) -> Command:
+    """The options that know the terminal better than we do."""
+    for name, values, words in (
+        ("glyphs", GLYPHS, _("What plots are drawn in; auto: the finest that the terminal is known to have.")),
+        ("colors", COLOURS, _("How many colours; auto: as many as the terminal is known to have.")),
+    ):
+        callback = _sets(f"DLTUTOR_{name.upper()}")
+        command = click.option(f"--{name}", type=values, expose_value=False, callback=callback, help=words)(command)
+    return command
+
+
 @dltutor.command(
     help=_("Open the application. It shows the course, its lessons, and their live labs."),
     epilog=_("Examples:") + "\n\n" + _examples(
@@ -106,6 +135,7 @@ def joined(lesson: str) -> str:
 @click.option("--theme", type=click.Choice(["dark", "light"]), help=_("Dark or light."))
 @click.option("--play", type=FILE, metavar="FILE", help=_("Play a recording in place of a training run."))
 @click.option("--device", type=DEVICES, default="cpu", show_default=True, help=_("What the kernels run on."))
+@how_to_draw
 def launch(lesson: str, lang: str | None, theme: str | None, play: Path | None, device: str) -> int:
     from dltutor import sitting
 
@@ -153,6 +183,7 @@ def list_lessons(as_json: bool) -> None:
 @click.option("--jsonl", is_flag=True, help=_("The setting, every step and a summary, a JSON object a line."))
 @click.option("--plot", is_flag=True, help=_("Draw the pictures even where the output is no terminal."))
 @click.option("--record", type=FILE, metavar="FILE", help=_("Keep what the engine says, to play it again."))
+@how_to_draw
 def run(
     lesson: str, steps: int | None, seed: int, knobs: tuple[str, ...], device: str,
     jsonl: bool, plot: bool, record: Path | None,
@@ -160,8 +191,10 @@ def run(
     if jsonl and plot:
         raise UsageError(_("--jsonl and --plot exclude each other"), _("Give one of them."))
     from dltutor import headless
+    from dltutor.ui.plots.look import look_of
 
     with learner() as progress:
+        os.environ["DLTUTOR_GLYPHS"] = look_of(recall=progress.preference).glyphs
         chosen = headless.choose(joined(lesson), steps, seed, dict(map(_knob, knobs)), device)
         return headless.run(chosen, progress, "jsonl" if jsonl else "plot" if plot else "", record)
 

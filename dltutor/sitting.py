@@ -20,8 +20,10 @@ RUNS_TOLD = 8
 
 
 def check_terminal() -> None:
-    """Raise UsageError where no application can be shown."""
+    """Raise UsageError where no application can be shown: one line, whatever the reason."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if os.environ.get("SSH_CONNECTION") and not os.environ.get("SSH_TTY"):
+            raise UsageError(_("ssh gave this command no terminal; `ssh -t HOST dltutor launch` does."))
         reason = _("there is no terminal to show the application in")
     elif os.environ.get("TERM", "") in ("", "dumb", "unknown"):
         reason = _("the terminal is too plain for the application (TERM={name})").format(
@@ -38,10 +40,13 @@ def sit(
     """Show the application until the learner leaves it."""
     lesson = _wanted(lesson, play)
     from dltutor.ui.app import Tutor
-    from dltutor.ui.plots.look import look_of
+    from dltutor.ui.plots.look import impose, is_worth_asking, look_of
     from dltutor.ui.theme import DARK, LIGHT
 
-    tutor = Tutor(progress, look_of(), lesson, play, device, review)
+    look = look_of(recall=progress.preference)
+    impose(look, os.environ)
+    tutor = Tutor(progress, look, lesson, play, device, review)
+    tutor.asks_glyphs = not play and is_worth_asking(os.environ, progress.preference)
     if theme:
         tutor.theme = {"dark": DARK, "light": LIGHT}[theme].name
     tutor.run()

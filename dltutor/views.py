@@ -249,7 +249,8 @@ def _console() -> Console:
     from dltutor.ui.plots.look import look_of
 
     systems: dict[str, Any] = {"true": "truecolor", "256": "256", "16": "standard", "mono": None}
-    return Console(color_system=systems[look_of().depth], highlight=False)
+    depth = look_of().depth
+    return Console(color_system=systems[depth], no_color=depth == "mono", highlight=False)
 
 
 def _bar(console: Console) -> Any:

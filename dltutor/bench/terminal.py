@@ -192,6 +192,7 @@ def environment_of(more: Mapping[str, str]) -> dict[str, str]:
 
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     fixed = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", "DLTUTOR_LANG": "en"}
+    fixed["DLTUTOR_GLYPHS"] = "braille"  # otherwise the first start asks
     return kept | fixed | {"PYTHONPATH": str(PACKAGE.parent)} | dict(more)
 
 

@@ -21,7 +21,7 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson.course import Course, catalogue
 from dltutor.progress import Progress
-from dltutor.ui.plots.look import Look
+from dltutor.ui.plots.look import Look, memory_of
 from dltutor.ui.screens.home import Home
 from dltutor.ui.terminal import TerminalMixin
 from dltutor.ui.theme import DARK, LIGHT
@@ -64,12 +64,13 @@ class Tutor(TerminalMixin, App[None]):
         self.animation_level = "none"  # a key's answer is the next frame, also over SSH
         self.progress = progress
         self.device = device
-        self.course: Course = catalogue(i18n.current())
+        self.course = self.read_course()
         self.runs: list[RunState] = []  # of this sitting, for the words after quitting
         self._look = look
         self._first_lesson, self._review_first = lesson, review
         self._notice = ""  # the last thing said of the progress file
         self._play = play
+        self.asks_glyphs = False  # whether to ask at the start which of them the terminal has
         self._spare: EngineLink | None = None
         self.play_speed = 1.0  # 0: all at once
         if i18n.current() != "en":
@@ -79,6 +80,9 @@ class Tutor(TerminalMixin, App[None]):
         self.theme = LIGHT.name if progress.preference("theme") == LIGHT.name else DARK.name
 
     # ------------------------------------------------------------ what screens ask for
+
+    def read_course(self) -> Course:
+        return catalogue(i18n.current())
 
     @property
     def plot_look(self) -> Look:
@@ -181,6 +185,8 @@ class Tutor(TerminalMixin, App[None]):
 
     async def _begin(self) -> None:
         await self._prepare_engine()
+        if self.asks_glyphs:
+            await self._choose_glyphs()
         if self._first_lesson:
             self.open_lesson(self._first_lesson)
         if self._review_first:
@@ -270,7 +276,7 @@ class Tutor(TerminalMixin, App[None]):
         i18n.use("zh" if i18n.current() == "en" else "en")
         with self.writing():
             self.progress.set_preference("language", i18n.current())
-        self.course = catalogue(i18n.current())
+        self.course = self.read_course()
         await self._dismiss_spare()  # they speak the language in which they were started
         await self._renew_screens()
 
@@ -279,6 +285,19 @@ class Tutor(TerminalMixin, App[None]):
         with self.writing():
             self.progress.set_preference("theme", self.theme)
         self.call_after_refresh(self._renew_screens)  # once the new colours are known
+
+    def action_glyphs(self) -> None:
+        self.run_worker(self._choose_glyphs())
+
+    async def _choose_glyphs(self) -> None:
+        """What the learner sees counts more than what the terminal is called, from now on and in all like it."""
+        from dltutor.ui.screens.glyphs import WhichGlyphs
+
+        seen = await self.push_screen_wait(WhichGlyphs())
+        self._look = replace(self._look, glyphs=seen or self._look.glyphs)
+        with self.writing():
+            self.progress.set_preference(memory_of(os.environ), self._look.glyphs)
+        await self._renew_screens()
 
     async def _renew_screens(self) -> None:
         for screen in self.screen_stack:
@@ -290,6 +309,7 @@ class Tutor(TerminalMixin, App[None]):
         yield SystemCommand(_("Keys"), _("all keys of this screen"), self.action_keys)
         yield SystemCommand("中文 / English", _("English or Chinese"), self.action_language)
         yield SystemCommand(_("Theme"), _("dark or light"), self.action_theme)
+        yield SystemCommand(_("What this terminal shows"), _("dots, blocks or ASCII"), self.action_glyphs)
         yield SystemCommand(_("Review"), _("the cards that are due"), self.open_review)
         yield SystemCommand(_("Quit"), _("leave; everything is kept"), self.action_leave_app)
         for _part, _title, entries in self.course.parts():

@@ -18,9 +18,9 @@ from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.grades import Grades
 from dltutor.serve.health import Health
 from dltutor.serve.log import Log
-from dltutor.serve.people import People, Person
+from dltutor.serve.people import People
 from dltutor.serve.pty import Door
-from dltutor.serve.session import Session, Terminal
+from dltutor.serve.session import Person, Session, Terminal
 from dltutor.serve.settings import Settings
 
 SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"
@@ -61,9 +61,14 @@ class Zygote:
                 self._log.event("zygote does not start", module=self.module, error=str(error))
 
     async def spawn(self, order: dict[str, Any], descriptors: Sequence[int]) -> Child:
-        if not self._server:
-            raise Refusal(_("the class server is starting something again"), _("Try again in some seconds."))
-        return await self._server.spawn(order, descriptors)
+        server = self._server
+        try:
+            if server:
+                return await server.spawn(order, descriptors)
+        except DltutorError:
+            if not server or not server.ended.done():
+                raise
+        raise Refusal(_("the class server is starting something again"), _("Try again in some seconds."))
 
     async def close(self) -> None:
         if self._server:
@@ -73,8 +78,8 @@ class Zygote:
 class Classroom:
     def __init__(self, settings: Settings, log: Log) -> None:
         self.settings, self.log = settings, log
-        self.people = People(settings)
-        self.grades = Grades(settings.cores, log=log.event)
+        self.people = People(settings, log)
+        self.grades = Grades(settings.cores, settings.environment(), log.event)
         self.budget = Budget(settings.cores)
         self.health = Health(settings.cores)
         self.sessions: dict[int, Session] = {}
@@ -213,7 +218,7 @@ class Classroom:
             "load": self.health.status(),
             "budget": self.budget.status(),
             "grades": self.grades.status(),
-            "people": self.people.count(),
+            "people": len(self.people),
         }
 
     def _seen(self, session: Session) -> dict[str, Any]:

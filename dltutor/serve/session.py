@@ -241,8 +241,8 @@ class Session:
                 self._complain("crash", incident=incident, trace=trace)
 
     def _see(self, here: Here) -> None:
-        """It is at the same place while only its tries and its reading go on."""
-        if (here.screen, here.lesson, here.task) != (self.here.screen, self.here.lesson, self.here.task):
+        """Where it is; since when tells who lingers there."""
+        if place(here) != place(self.here):
             self.here_since = time.time()
         self.here = here
 
@@ -333,6 +333,10 @@ class Session:
         self.page.close()
         if not self.ended.done():
             self.ended.set_result(None)
+
+
+def place(here: Here) -> tuple[str, ...]:
+    return here.screen, here.lesson, here.section, here.task
 
 
 async def within(seconds: float, future: asyncio.Future[Any]) -> bool:

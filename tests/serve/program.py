@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ def preload() -> None:
 def main(order: dict[str, Any], descriptors: list[int]) -> int:
     arguments = order["arguments"]
     behaviour = {"echo": echo, "stubborn": stubborn, "flood": flood, "deaf": deaf, "relay": relay, "engine": engine}
-    return behaviour[arguments["does"]](arguments, descriptors) or 0
+    return behaviour[arguments.get("does") or os.environ.get("DOES", "echo")](arguments, descriptors) or 0
 
 
 def say(text: str) -> None:
@@ -31,24 +32,30 @@ def say(text: str) -> None:
 def echo(arguments: dict[str, Any], descriptors: list[int]) -> None:
     """Tell how much has been typed, and the terminal's size; save when the terminal goes away."""
     tty.setraw(0, termios.TCSANOW)
-    signal.signal(signal.SIGHUP, lambda *_: save(arguments))
-    signal.signal(signal.SIGWINCH, lambda *_: say(size()))
+    signals = {signal.SIGHUP, signal.SIGWINCH}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    threading.Thread(target=hear_signals, args=(signals, arguments), daemon=True).start()
     say(f"ready {size()} {os.environ['TERM']}")
     typed = 0
-    while data := os.read(0, 4096):
-        typed += len(data)
-        say(f"typed {typed}")
-        if b"q" in data:
-            return
+    with contextlib.suppress(OSError):  # the terminal is gone; the signal comes, too
+        while data := os.read(0, 4096):
+            typed += len(data)
+            say(f"typed {typed}")
+            if b"q" in data:
+                return
+    time.sleep(3600)
+
+
+def hear_signals(signals: set[signal.Signals], arguments: dict[str, Any]) -> None:
+    while signal.sigwait(signals) == signal.SIGWINCH:
+        say(size())
+    folder = arguments.get("saves") or os.environ["DLTUTOR_HOME"]
+    Path(folder, "saved").write_text("saved")
+    os._exit(129)
 
 
 def size() -> str:
     return "{0.columns}x{0.lines}".format(os.get_terminal_size(0))
-
-
-def save(arguments: dict[str, Any]) -> None:
-    Path(arguments["saves"]).write_text("saved")
-    os._exit(129)
 
 
 def stubborn(arguments: dict[str, Any], descriptors: list[int]) -> None:

@@ -7,65 +7,22 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from dltutor.serve.forks import Child, ForkServer
+from doors import SAFETY, HandDoor
 
+from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.pty import MOST_KEPT, MOST_TYPED, MOST_UNSENT, RESTORE
 from dltutor.serve.session import Session, Terminal
 from dltutor.wire import Drop, Want, encode
 
 HERE = Path(__file__).parent
-SAFETY = 10  # seconds that nothing here takes
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-class TestDoor:
-    """Remembers what it is given. `full`: what it says that it still holds."""
-
-    __test__ = False
-    name, address = "test", "nowhere"
-
-    def __init__(self) -> None:
-        self.shown = bytearray()
-        self.full = 0
-        self.paused = False
-        self.ended: tuple[int, str] | None = None
-        self._changed = asyncio.Event()
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended
-        self.shown += data
-        self._changed.set()
-
-    def outstanding(self) -> int:
-        return self.full
-
-    def pause(self) -> None:
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-        self._changed.set()
-
-    def end(self, code: int, message: str) -> None:
-        assert self.ended is None
-        self.ended = code, message
-        self._changed.set()
-
-    async def until(self, fact: Callable[[], Any]) -> None:
-        async with asyncio.timeout(SAFETY):
-            while not fact():
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def shows(self, text: str) -> None:
-        await self.until(lambda: text.encode() in self.shown)
 
 
 @dataclass
@@ -88,7 +45,7 @@ class Room:
 
     async def start_session(self, session: Session, descriptors: Sequence[int]) -> Child:
         environment = {"PATH": "/usr/bin:/bin", "TERM": session.terminal.name, "LANG": "C.UTF-8"}
-        arguments = {"does": self.does, "saves": str(self.folder / "saved")}
+        arguments = {"does": self.does, "saves": str(self.folder)}
         order = {"environment": environment, "terminal": True, "walls": None, "arguments": arguments}
         return await self.forks.spawn(order, descriptors)
 
@@ -107,10 +64,10 @@ class Room:
     def note(self, event: str, session: Session, **fields: Any) -> None:
         self.notes.append((event, fields))
 
-    async def begin(self, does: str) -> tuple[Session, TestDoor]:
+    async def begin(self, does: str) -> tuple[Session, HandDoor]:
         self.does = does
         self.sessions += 1
-        door = TestDoor()
+        door = HandDoor()
         session = Session(self.sessions, Learner(self.folder), Terminal("xterm", 90, 30), door, self)
         await session.start()
         await door.shows("ready")
@@ -184,7 +141,7 @@ async def test_t6_a_terminal_of_any_size_is_brought_to_one_that_can_be(
 
 async def test_what_is_typed_too_early_arrives(room: Room) -> None:
     room.does = "echo"
-    door = TestDoor()
+    door = HandDoor()
     session = Session(1, Learner(room.folder), Terminal("xterm", 90, 30), door, room)
     starting = asyncio.ensure_future(session.start())
     await asyncio.sleep(0)

@@ -1,0 +1,191 @@
+"""A class without its doors: who is let in, what happens when a part of it dies, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from doors import SAFETY, HandDoor
+
+from dltutor.serve import classroom as module
+from dltutor.serve.classroom import Classroom, Refusal
+from dltutor.serve.log import Log
+from dltutor.serve.people import Person
+from dltutor.serve.session import Session, Terminal
+from dltutor.serve.settings import Settings
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ForTests(Settings):
+    """The zygotes find the small program."""
+
+    def environment(self, own: Any = os.environ) -> dict[str, str]:
+        return {**super().environment(own), "PYTHONPATH": str(HERE)}
+
+
+class NoGrades:
+    """Nothing is checked here."""
+
+    refusal = None
+    tier = "namespaces"
+
+    def __init__(self, cores: int, **_options: Any) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def status(self) -> dict[str, Any]:
+        return {"tier": self.tier, "waiting": 0}
+
+
+@pytest_asyncio.fixture
+async def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Classroom]:
+    monkeypatch.setattr(module, "SESSIONS", "program")
+    monkeypatch.setattr(module, "ENGINES", "program")
+    monkeypatch.setattr(module, "Grades", NoGrades)
+    monkeypatch.setattr(module, "PAUSE", 0.05)
+    state = tmp_path / "state"
+    state.mkdir(0o700)
+    room = Classroom(ForTests(state=state, open=True, max_sessions=3), Log(tmp_path / "log"))
+    await room.start(tell=lambda line: None)
+    yield room
+    await room.close(0, "over")
+
+
+async def admit(classroom: Classroom, door: HandDoor, who: str = "a", does: str = "echo") -> Session:
+    person = Person(who * 64, f"learner {who}", classroom.settings.users / (who * 64))
+    terminal = Terminal("xterm-256color", 80, 24, {"DOES": does})
+    return await classroom.admit(person, terminal, door)
+
+
+async def enter(classroom: Classroom, who: str = "a", does: str = "echo") -> tuple[Session, HandDoor]:
+    door = HandDoor()
+    session = await admit(classroom, door, who, does)
+    await door.shows("ready")
+    return session, door
+
+
+async def gone(session: Session) -> None:
+    async with asyncio.timeout(SAFETY):
+        await session.ended
+
+
+async def test_a_learner_comes_and_goes_and_the_log_tells_no_more(classroom: Classroom) -> None:
+    session, door = await enter(classroom)
+    session.feed(b"secret")
+    await door.shows("typed 6")
+    assert list(classroom.sessions) == [session.number]
+    session.hang_up()
+    await gone(session)
+    await asyncio.sleep(0)
+    assert not classroom.sessions
+    log = classroom.log.path.read_text()  # type: ignore[union-attr]
+    opened, closed = (
+        next(entry for entry in map(json.loads, log.splitlines()) if entry["event"] == event)
+        for event in ("session opened", "session closed")
+    )
+    assert opened["person"] == closed["person"] == "a" * 12
+    assert (opened["door"], opened["term"], opened["size"]) == ("test", "xterm-256color", [80, 24])
+    assert closed["received"] == 6
+    assert closed["sent"] == session.sent > 0
+    assert closed["exit"] == 129
+    assert "secret" not in log
+
+
+async def test_the_newest_session_of_a_person_takes_the_place_of_the_older(classroom: Classroom) -> None:
+    older, door = await enter(classroom)
+    saved = older.person.folder / "saved"
+    assert not saved.exists()
+    newer, _door = await enter(classroom)
+    assert older.ended.done()
+    assert saved.exists()  # before the newer one began
+    assert door.ended is not None
+    assert "You went on elsewhere" in door.ended[1]
+    assert list(classroom.sessions) == [newer.number]
+
+
+async def test_of_many_logins_of_a_person_at_once_the_last_stays(classroom: Classroom) -> None:
+    sessions = await asyncio.gather(*(admit(classroom, HandDoor()) for _time in range(3)))
+    await asyncio.sleep(0)
+    assert list(classroom.sessions.values()) == [session for session in sessions if not session.ended.done()]
+    assert len(classroom.sessions) == 1
+
+
+async def test_a_full_class_refuses_strangers_and_lets_its_own_come_again(classroom: Classroom) -> None:
+    for who in "abc":
+        await enter(classroom, who)
+    with pytest.raises(Refusal, match="the class is full: 3 are in it"):
+        await enter(classroom, "d")
+    await enter(classroom, "a")
+    assert len(classroom.sessions) == 3
+
+
+async def test_what_the_teacher_says_is_heard_by_whom_it_is_for(classroom: Classroom) -> None:
+    (_a, door_a), (_b, door_b) = await enter(classroom, "a", "relay"), await enter(classroom, "b", "relay")
+    assert classroom.say("Ten minutes!") == 2
+    await door_a.shows("Ten minutes!")
+    await door_b.shows("Ten minutes!")
+    assert classroom.say("Well done", "learner b") == 1
+    await door_b.shows("Well done")
+    assert classroom.say("Who?", "learner c") == 0
+    assert b"Well done" not in door_a.shown
+
+
+async def test_the_status_says_who_is_here_and_where(classroom: Classroom) -> None:
+    session, door = await enter(classroom, "a", "relay")
+    session.feed(b'{"":"Here","screen":"lesson","lesson":"01\\u001b[2J","read":2,"sections":5,"trains":true}\n')
+    session.feed(b'{"":"CodeWanted"}\n')
+    await door.shows('"":"Code"')
+    told = classroom.status()
+    (seen,) = told["sessions"]
+    assert (seen["name"], seen["id"], seen["screen"], seen["lesson"]) == ("learner a", "a" * 12, "lesson", "01[2J")
+    assert (seen["read"], seen["sections"], seen["trains"], seen["pid"]) == (2, 5, True, session.pid)
+    assert told["people"] == 1
+    assert json.loads(json.dumps(told)) == told
+
+
+async def test_t18_the_class_looks_after_who_is_away(classroom: Classroom) -> None:
+    session, door = await enter(classroom)
+    session.last_key -= 60 * classroom.settings.idle_minutes
+    await gone(session)
+    assert "You were away for a long time" in door.ended[1]  # type: ignore[index]
+
+
+async def test_when_what_forks_sessions_dies_they_end_and_the_next_begin(classroom: Classroom) -> None:
+    session, door = await enter(classroom)
+    zygote = classroom._zygotes["program"]
+    assert zygote._server
+    os.kill(zygote._server.pid, signal.SIGKILL)
+    await gone(session)
+    assert door.ended == (1, "The session ended unexpectedly. Everything is saved: log in again.")
+    async with asyncio.timeout(SAFETY):
+        while True:
+            try:
+                await enter(classroom)
+                break
+            except Refusal:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_class_that_ends_tells_everybody_and_leaves_nothing_running(classroom: Classroom) -> None:
+    (polite, door), (stubborn, _door) = await enter(classroom, "a", "relay"), await enter(classroom, "b", "stubborn")
+    async with asyncio.timeout(SAFETY):
+        await classroom.close(0.1, "The class has ended.")
+    assert b'"reason":"The class has ended."' in door.shown
+    assert door.ended == (0, "The class has ended.")
+    for session in (polite, stubborn):
+        with pytest.raises(ProcessLookupError):
+            os.kill(session.pid, 0)
+    with pytest.raises(Refusal, match="the class has ended"):
+        await enter(classroom)

@@ -1,0 +1,170 @@
+"""Who is in a class and who needs help, from what its server says of itself (`dltutor serve status`).
+
+Whatever is missing there counts as not known. What learners type is not in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dltutor.i18n import _, plural
+
+MANY_TRIES = 3  # in vain, at one exercise
+LONG = 10 * 60.0  # seconds at one place; or without a key
+
+
+@dataclass(frozen=True)
+class Learner:
+    number: int
+    name: str
+    id: str
+    door: str
+    address: str
+    since: datetime | None
+    idle: float  # seconds since the last key
+    stay: float  # seconds at this place
+    screen: str
+    lesson: str
+    section: str
+    read: int
+    sections: int
+    task: str
+    tries: int
+    headline: str
+    trains: bool
+    rate: float
+    round_trip: float  # seconds; 0: not known
+    memory: float  # bytes; 0: not known
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> Learner:
+        texts = ("name", "id", "door", "address", "screen", "lesson", "section", "task", "headline")
+        counts, amounts = ("number", "read", "sections", "tries"), ("idle", "stay", "rate", "round_trip", "memory")
+        return cls(
+            since=moment(told.get("since")), trains=bool(told.get("trains")),
+            **{name: str(told.get(name) or "") for name in texts},
+            **{name: int(told.get(name) or 0) for name in counts},
+            **{name: float(told.get(name) or 0) for name in amounts},
+        )  # fmt: skip
+
+    # ------------------------------------------------------------ who needs help
+
+    @property
+    def away(self) -> bool:
+        return self.idle >= LONG
+
+    @property
+    def fails(self) -> bool:
+        return self.tries >= MANY_TRIES and not self.away
+
+    @property
+    def lingers(self) -> bool:
+        """At work, but at the same place for long; at home nobody has a place."""
+        return self.stay >= LONG and not self.away and self.screen != "home"
+
+    @property
+    def stuck(self) -> bool:
+        return self.fails or self.lingers
+
+    @property
+    def urgency(self) -> tuple[int, int, float, str]:
+        """To sort by: who fails, the most often first; who lingers, the longest first; the others; who is away."""
+        group = 3 if self.away else 0 if self.fails else 1 if self.lingers else 2
+        return group, -self.tries if self.fails else 0, -self.stay if self.stuck else 0.0, self.name.casefold()
+
+    # ------------------------------------------------------------ in words
+
+    @property
+    def where(self) -> str:
+        match self.screen:
+            case "lesson":
+                return f"{self.lesson} {self._progress}".rstrip()
+            case "exercise" | "hunt":
+                return self.task if "/" in self.task else f"{self.lesson}/{self.task}"
+            case "review":
+                return _("reviewing cards")
+            case _:
+                return _("choosing a lesson")
+
+    @property
+    def _progress(self) -> str:
+        return f"{self.read}/{self.sections}" if self.sections else ""
+
+    @property
+    def trouble(self) -> str:
+        """Why they may need help; nothing where they do not."""
+        if self.fails:
+            return plural("{n} try in vain", "{n} tries in vain", self.tries)
+        if self.lingers:
+            return _("here for {time}").format(time=duration(self.stay))
+        return ""
+
+
+def learners(told: dict[str, Any]) -> list[Learner]:
+    """Everybody who is here, who needs help first."""
+    return sorted(map(Learner.of, told.get("sessions", [])), key=lambda learner: learner.urgency)
+
+
+def moment(told: Any) -> datetime | None:
+    """A time as the status tells it, in the time zone of this machine."""
+    try:
+        return datetime.fromisoformat(told).astimezone()
+    except (TypeError, ValueError):
+        return None
+
+
+def duration(seconds: float) -> str:
+    """In the one unit that says most."""
+    if seconds < 60:
+        return _("{n} s").format(n=int(seconds))
+    if seconds < 3600:
+        return _("{n} min").format(n=int(seconds // 60))
+    return _("{n} h").format(n=int(seconds // 3600))
+
+
+def machine(told: dict[str, Any]) -> str:
+    """How the server's machine does."""
+    load, grades = told.get("load") or {}, told.get("grades") or {}
+    parts = [plural("{n} session", "{n} sessions", len(told.get("sessions", [])))]
+    if load:
+        parts.append(_("{cores} cores, {cpu:.0%} busy").format(cores=load.get("cores", "?"), cpu=load.get("cpu") or 0))
+    memory = sum(float(one.get("memory") or 0) for one in told.get("sessions", []))
+    if memory:
+        parts.append(_("{size} MB").format(size=round(memory / 1e6)))
+    return " · ".join([*parts, grading(grades)])
+
+
+def grading(grades: dict[str, Any]) -> str:
+    if not grades.get("tier"):
+        return _("no checks: {reason}").format(reason=grades.get("reason") or "?")
+    return _("checks: {running} running, {waiting} waiting").format(
+        running=grades.get("running", 0), waiting=grades.get("waiting", 0)
+    )
+
+
+# ---------------------------------------------------------------- dltutor serve status
+
+
+def as_text(told: dict[str, Any]) -> str:
+    """The machine in a line, then a line for each learner."""
+    rows = [_row(learner) for learner in learners(told)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+    return "\n".join([machine(told), *([""] if lines else []), *lines])
+
+
+def _row(learner: Learner) -> tuple[str, ...]:
+    idle = _("idle {time}").format(time=duration(learner.idle)) if learner.idle >= 60 else ""
+    return "!" if learner.stuck else " ", learner.name, learner.where, learner.trouble, learner.headline, idle
+
+
+def _width(text: str) -> int:
+    from rich.cells import cell_len  # a terminal shows Chinese twice as wide
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))

@@ -35,10 +35,20 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.room import bubblewrap, cold, selftest, sentences, view, zygote
 from dltutor.room.limits import Limits, Outcome
-from dltutor.room.lock import lock_this_process
+from dltutor.room.lock import confine, keeps_files_apart, lock_this_process
 from dltutor.room.watch import START_SECONDS, Ended
 
-__all__ = ["TIERS", "Limits", "Outcome", "Room", "lock_this_process", "open_room", "report"]
+__all__ = [
+    "TIERS",
+    "Limits",
+    "Outcome",
+    "Room",
+    "confine",
+    "keeps_files_apart",
+    "lock_this_process",
+    "open_room",
+    "report",
+]
 
 TIERS = ("namespaces", "bubblewrap", "landlock", "limits")
 WALLED = TIERS[:-1]

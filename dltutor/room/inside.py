@@ -40,7 +40,8 @@ def limit(limits: Limits, alone: bool) -> None:
     _limit("AS", limits.memory)
     _limit("FSIZE", limits.file)
     _limit("NOFILE", limits.files)
-    _limit("NPROC", limits.processes if alone else limits.processes + _tasks(os.getuid()))
+    if limits.processes:
+        _limit("NPROC", limits.processes if alone else limits.processes + _tasks(os.getuid()))
     _limit("CORE", 0)
     _limit("MSGQUEUE", 0)
 

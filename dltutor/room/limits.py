@@ -21,7 +21,7 @@ class Limits:
     files: int = 64
     """Open at once."""
     processes: int = 32
-    """Threads count, too."""
+    """Threads count, too. 0: as many as there is memory for."""
     output: int = MIB
     """Bytes that may be printed."""
     scratch: int = 64 * MIB

@@ -1,4 +1,8 @@
-"""The same walls around a process that is already there: the engine, while it trains with the learner's kernel."""
+"""Walls around a process that is already there.
+
+The same as those of the room around the engine, while it trains with the learner's kernel; and thinner ones around the
+processes of a class server, that run what is ours, but for many learners, each of whom must stay among their own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from dltutor.room.limits import MIB, Limits
 
 TIERS = ("namespaces", "landlock", "limits")
 TRAINING = Limits(cpu=0, memory=2048 * MIB, files=256, processes=64)
+SESSION = Limits(cpu=0, memory=2048 * MIB, file=512 * MIB, files=256, processes=0)
+NOTHING = Path("/dev/null")
 
 
 def lock_this_process(readable: Iterable[Path] = (), limits: Limits = TRAINING, tier: str | None = None) -> str:
@@ -36,6 +42,28 @@ def lock_this_process(readable: Iterable[Path] = (), limits: Limits = TRAINING, 
             _lock(name, seen, limits)
             return name
     raise OSError(f"{tier} does not hold here")
+
+
+def confine(
+    readable: Iterable[Path] = (), writable: Iterable[Path] = (), hidden: Iterable[Path] = (), limits: Limits = SESSION
+) -> None:
+    """Leave to this process, for good and whoever its user is, what a learner's session needs.
+
+    Afterwards it reads Python, its packages, the whole of dltutor and `readable`, without what is `hidden` in it; it
+    keeps files in the folders `writable`; it has no network, starts no processes, only threads, and reaches no other
+    one; open files and sockets stay. Where the kernel has no Landlock (see `keeps_files_apart`), files of its user are
+    not kept from it. Raises OSError where the filter of system calls cannot be put up.
+    """
+    inside.limit(limits, alone=False)
+    if keeps_files_apart():
+        landlock.restrict(view.for_session(readable, hidden).pieces(), writable=[*writable, NOTHING])
+    linux.drop_capabilities()
+    seccomp.restrict(session=True)
+
+
+def keeps_files_apart() -> bool:
+    """Whether `confine` can say which files a process reaches."""
+    return landlock.version() > 0
 
 
 def _lock(tier: str, seen: view.View, limits: Limits) -> None:

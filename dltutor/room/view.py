@@ -14,6 +14,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]  # dltutor
 SYSTEM = ("/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/proc/cpuinfo")
 LIBRARIES = ("numpy", "numba", "llvmlite")
+FOR_TERMINALS = ("/etc/localtime", "/etc/terminfo", "/dev/urandom")
 COMPILER = ("__init__", "compile", "kept", "learner", "machine", "machine_code", "shape_errors")
 FOR_GRADING = (
     "__init__.py", "errors.py", "i18n.py", "locale", "grading", "room", "emulate",
@@ -61,7 +62,12 @@ def for_training(readable: Iterable[Path]) -> View:
     return _view(hidden=[_data_folder()], shown=[PACKAGE, *readable])
 
 
-def _view(hidden: list[Path], shown: list[Path]) -> View:
+def for_session(readable: Iterable[Path], hidden: Iterable[Path] = ()) -> View:
+    """What an application needs that somebody uses from elsewhere: the whole package, and `readable`."""
+    return _view(hidden=hidden, shown=[PACKAGE, *map(Path, FOR_TERMINALS), *readable])
+
+
+def _view(hidden: Iterable[Path], shown: Iterable[Path]) -> View:
     roots = [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix)] + [_home(name) for name in LIBRARIES]
     return View(_outermost(roots), _distinct(hidden), _distinct(shown))
 

@@ -19,10 +19,10 @@ OWN = 4711
 MACHINES = pytest.mark.parametrize("machine", [linux.X86, linux.ARM])
 
 
-def answer(machine: str, call: int, *arguments: int, architecture: int | None = None, read_only: bool = False) -> int:
+def answer(machine: str, call: int, *arguments: int, architecture: int | None = None, **which: bool) -> int:
     """What the filter says: 0 for yes, an error number, or -1 where the process would be killed."""
     asked = struct.pack("=iIQ6Q", call, architecture or seccomp.ARCHITECTURES[machine], 0, *(*arguments, *[0] * 6)[:6])
-    code = [struct.unpack("HBBI", line) for line in seccomp.program(OWN, read_only, machine)]
+    code = [struct.unpack("HBBI", line) for line in seccomp.program(OWN, machine=machine, **which)]
     place = held = 0
     while True:
         operation, if_true, if_false, value = code[place]
@@ -31,6 +31,9 @@ def answer(machine: str, call: int, *arguments: int, architecture: int | None = 
             return {seccomp.ALLOW: 0, seccomp.KILL: -1}.get(value, value & 0xFFFF)
         if operation == seccomp.LOAD:
             (held,) = struct.unpack_from("=I", asked, value)
+            continue
+        if operation == seccomp.AND:
+            held &= value
             continue
         tests = {seccomp.EQUAL: held == value, seccomp.AT_LEAST: held >= value, seccomp.ANY_BIT: bool(held & value)}
         place += if_true if tests[operation] else if_false
@@ -106,3 +109,31 @@ def test_other_sets_of_system_calls_are_deadly_and_newer_ones_not_there(machine)
     assert answer(machine, 0, architecture=0x40000003) == -1
     assert answer(machine, 463) == errno.ENOSYS
     assert answer(linux.X86, seccomp.X32_BIT | 1) == -1
+
+
+@MACHINES
+def test_t14_a_session_talks_over_what_it_has_and_opens_no_socket(machine):
+    pair, internet = number(machine, "socketpair"), number(machine, "socket")
+    assert answer(machine, pair, 1, 1 | 0x80000, session=True) == 0
+    assert answer(machine, pair, 1, 2, session=True) == errno.EPERM  # whose ends could send to any other's
+    assert answer(machine, pair, 1, 1) == errno.EPERM  # in the room
+    assert answer(machine, internet, 1, 1, session=True) == errno.EPERM
+    assert answer(machine, number(machine, "connect"), session=True) == errno.EPERM
+    assert answer(machine, number(machine, "sendto"), session=True) == 0
+
+
+@MACHINES
+def test_t14_a_session_cuts_files_short_only_where_it_writes(machine):
+    opened = number(machine, "openat")
+    allowed = [answer(machine, opened, 0, 0, way | 0x200, session=True) == 0 for way in range(4)]
+    assert allowed == [False, True, True, False]
+    assert all(answer(machine, opened, 0, 0, way | 0o100, session=True) == 0 for way in range(4))
+
+
+@MACHINES
+@pytest.mark.parametrize(
+    "name", ["execve", "ptrace", "unshare", "mount", "bpf", "chmod", "fchmodat", "setns", "keyctl"]
+)
+def test_t14_what_a_session_does_not_need_is_not_permitted(machine, name):
+    call = linux.NUMBERS[name][machine == linux.ARM]
+    assert call is None or answer(machine, call, session=True) == errno.EPERM

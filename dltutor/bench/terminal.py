@@ -51,6 +51,9 @@ class Screen:
     def feed(self, data: bytes) -> None:
         self._stream.feed(data.replace(POP_KEYBOARD_MODE, b""))
 
+    def resize(self, columns: int, rows: int) -> None:
+        self._screen.resize(rows, columns)
+
     @property
     def lines(self) -> list[str]:
         return list(self._screen.display)

@@ -234,7 +234,7 @@ class Server:
 
     def ready(self) -> None:
         """Wait until it listens; its clients know its key from then on."""
-        self.port = self.event("listening", START, door="ssh")["port"]
+        self.port = self.event("listening", START)["port"]
         command = ["ssh-keygen", "-y", "-f", str(self.state / "host_key")]
         key = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         (self.folder / "known_hosts").write_text(f"{HOST} {key}")
@@ -297,7 +297,11 @@ def running(command: Sequence[str], folder: Path, environment: Mapping[str, str]
     """A program that logs as the server does."""
     folder.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment_of(environment or {})
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment_of(environment or {}),
     )
     server = Server(process, folder)
     try:

@@ -106,6 +106,8 @@ class SshDoor:
         self.fingerprint = ""
         self._waiting: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self._server: asyncssh.SSHAcceptor | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises DltutorError where there is no key, or the port is taken."""
@@ -114,7 +116,7 @@ class SshDoor:
         listener = _listener(self.settings.host, self.settings.port)
         self._server = await asyncssh.listen(sock=listener, server_host_keys=[key], **self._options())
         self.port = listener.getsockname()[1]
-        self._watch = asyncio.ensure_future(self._look_after())
+        self._watch = asyncio.create_task(self._look_after())
 
     def _options(self) -> dict[str, Any]:
         asyncssh.set_log_level("CRITICAL")  # it would print what strangers send
@@ -140,8 +142,11 @@ class SshDoor:
         }
 
     async def close(self) -> None:
-        self._watch.cancel()
-        self._server.close()
+        """Also where it was never opened."""
+        if self._watch:
+            self._watch.cancel()
+        if self._server:
+            self._server.close()
         for caller in list(self.callers):
             caller.conn.close()
 

@@ -89,7 +89,7 @@ async def main(state: Path, given: dict[str, Any]) -> None:
     people = People(settings, log)
     door = SshDoor(settings, Room(people, log), people, log, limits)
     await door.start()
-    log.event("listening", door="ssh", port=door.port, fingerprint=door.fingerprint)
+    log.event("listening", port=door.port, fingerprint=door.fingerprint)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     await stopped.wait()

@@ -18,9 +18,9 @@ from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.grades import Grades
 from dltutor.serve.health import Health
 from dltutor.serve.log import Log
-from dltutor.serve.people import People
+from dltutor.serve.people import People, Person
 from dltutor.serve.pty import Door
-from dltutor.serve.session import Person, Session, Terminal
+from dltutor.serve.session import Session, Terminal
 from dltutor.serve.settings import Settings
 
 SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"
@@ -85,6 +85,7 @@ class Classroom:
         self.sessions: dict[int, Session] = {}
         self.since = time.time()
         self._zygotes = {name: Zygote(name, settings.environment(), log) for name in (SESSIONS, ENGINES)}
+        self.login = ""  # how learners do, with {name} in place of the name: ssh -p 2222 {name}@tutor.host
         self._numbers = 0
         self._coming = 0  # being let in
         self._closing = False
@@ -176,15 +177,13 @@ class Classroom:
             **self.settings.environment(), **terminal.environment,
             "TERM": terminal.name, "DLTUTOR_HOME": str(person.folder),
         }  # fmt: skip
-        arguments = {"login": person.name}
-        return await self._zygotes[SESSIONS].spawn(
-            {"environment": environment, "terminal": True, "walls": self._walls(person), "arguments": arguments},
-            descriptors,
-        )
-
-    def _walls(self, person: Person) -> dict[str, Any]:
-        readable = [str(self.settings.kernels)]
-        return {"writable": [str(person.folder)], "readable": readable, "user": None}
+        walls = {
+            "readable": self.settings.lessons,
+            "writable": [str(person.folder)],
+            "hidden": [str(self.settings.state)],
+        }
+        order = {"environment": environment, "terminal": True, "walls": walls, "arguments": {"login": self.login}}
+        return await self._zygotes[SESSIONS].spawn(order, descriptors)
 
     async def start_engine(self, session: Session, language: str, locked: bool, descriptor: int) -> Child:
         arguments = {"language": language, "locked": locked}

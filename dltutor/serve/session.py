@@ -11,12 +11,13 @@ import socket
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
+from dltutor.serve.forks import Child
+from dltutor.serve.people import Person
 from dltutor.serve.pty import RESTORE, Door, Pty
 from dltutor.wire import (
     Code,
@@ -53,31 +54,6 @@ class Terminal:
     width: int
     height: int
     environment: dict[str, str] = field(default_factory=dict)
-
-
-class Person(Protocol):
-    """Who a session belongs to (see people.py)."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-
-class Child(Protocol):
-    """A process that a zygote has forked (see forks.py)."""
-
-    @property
-    def pid(self) -> int: ...
-
-    @property
-    def ended(self) -> asyncio.Future[int]: ...
-
-    def kill(self, number: int = signal.SIGKILL, /) -> None: ...
 
 
 class Classroom(Protocol):

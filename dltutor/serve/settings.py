@@ -36,6 +36,11 @@ class Settings:
         """Compiled, for all learners."""
         return self.state / "numba"
 
+    @property
+    def lessons(self) -> list[str]:
+        """Folders of lessons that are not built in."""
+        return [folder for folder in os.environ.get("DLTUTOR_LESSONS", "").split(os.pathsep) if folder]
+
     def environment(self, own: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Of the processes that are started here, built from nothing: of `own`, the server's, only what they need."""
         images = own.get("DLTUTOR_FASHION_MNIST") or str(home() / "fashion-mnist")

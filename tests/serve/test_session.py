@@ -8,7 +8,6 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,13 @@ import pytest_asyncio
 from doors import SAFETY, HandDoor
 
 from dltutor.serve.forks import Child, ForkServer
+from dltutor.serve.people import Person
 from dltutor.serve.pty import MOST_KEPT, MOST_TYPED, MOST_UNSENT, RESTORE
 from dltutor.serve.session import Session, Terminal
 from dltutor.wire import Drop, Want, encode
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@dataclass
-class Learner:
-    folder: Path
-    id: str = "ab" * 32
-    name: str = "Ada"
 
 
 class Room:
@@ -68,7 +61,7 @@ class Room:
         self.does = does
         self.sessions += 1
         door = HandDoor()
-        session = Session(self.sessions, Learner(self.folder), Terminal("xterm", 90, 30), door, self)
+        session = Session(self.sessions, Person("ab" * 32, "Ada", self.folder), Terminal("xterm", 90, 30), door, self)
         await session.start()
         await door.shows("ready")
         return session, door
@@ -142,7 +135,7 @@ async def test_t6_a_terminal_of_any_size_is_brought_to_one_that_can_be(
 async def test_what_is_typed_too_early_arrives(room: Room) -> None:
     room.does = "echo"
     door = HandDoor()
-    session = Session(1, Learner(room.folder), Terminal("xterm", 90, 30), door, room)
+    session = Session(1, Person("ab" * 32, "Ada", room.folder), Terminal("xterm", 90, 30), door, room)
     starting = asyncio.ensure_future(session.start())
     await asyncio.sleep(0)
     session.feed(b"early")

@@ -1,48 +1,125 @@
-"""What the session zygote forks: everything is imported and warm, so that a session paints at once.
+"""What the session zygote forks: everything is imported, and was shown once, so that a session paints at once.
 
 `preload` runs once, in the zygote; `main` in each fork, whose terminal is its standard input and output.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
 import os
+import pkgutil
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any
+
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from dltutor import i18n, ui
+from dltutor.host import Host
+from dltutor.lesson import Lesson, exercises
+from dltutor.page import Page
+from dltutor.progress import Progress, schedule
+from dltutor.sitting import farewell
+from dltutor.ui.hosted import Hosted
+from dltutor.ui.plots.look import Look, look_of
+from dltutor.ui.screens.exercise import ExerciseScreen, task_screen
+from dltutor.ui.screens.lesson import LessonScreen
+from dltutor.ui.screens.review import ReviewScreen
+from dltutor.ui.theme import DARK, LIGHT
+
+LATE = (  # what libraries import when they first need it: a session could not read it any more
+    "encodings.idna", "platformdirs", "sqlite3", "textual.drivers.linux_driver", "tree_sitter_python",
+)  # fmt: skip
+SIZE = 120, 36  # of the rehearsal
+
+
+# ---------------------------------------------------------------- in the zygote
 
 
 def preload() -> None:
-    """Import whatever a session may need: after its walls are up, nothing can be read any more."""
-    import encodings.idna
-    import sqlite3
+    """Import whatever a session may need, and play one in each language: what that has worked out is there for all."""
+    ours = (module.name for module in pkgutil.walk_packages(ui.__path__, f"{ui.__name__}."))
+    for name in (*ours, *LATE):
+        importlib.import_module(name)
+    schedule.prepare()
+    with _own_home():
+        for language, theme in zip(i18n.LANGUAGES, (DARK, LIGHT), strict=True):
+            i18n.use(language)
+            asyncio.run(_rehearse(theme.name))
+    i18n.use("en")
 
-    import platformdirs
 
-    import dltutor.ui.hosted
+@contextlib.contextmanager
+def _own_home() -> Iterator[None]:
+    """A data folder that is nobody's."""
+    before = os.environ.get("DLTUTOR_HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DLTUTOR_HOME"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("DLTUTOR_HOME")
+            os.environ.update({"DLTUTOR_HOME": before} if before else {})
+
+
+async def _rehearse(theme: str) -> None:
+    """A session from the course to an exercise, without a terminal, and with a server that never answers."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with Progress.open() as progress, ours, theirs:
+        progress.set_preference("theme", theme)
+        tutor = Hosted(progress, Look(), Host(ours))
+        await tutor.run_async(headless=True, size=SIZE, auto_pilot=_play)
+        tutor.host.close()
+        tutor.leave_stylesheet()
+
+
+async def _play(pilot: Pilot[None]) -> None:
+    """Through a lesson and its exercise, its hunt and the dialogs."""
+    tutor = pilot.app
+    assert isinstance(tutor, Hosted)
+    lesson = tutor.course.entries[0].load()
+    tutor.open_lesson(lesson.id)
+    await _settled(pilot, LessonScreen)
+    await pilot.press("question_mark", "escape", "ctrl+p", "escape", "n", "tab", "k", "escape")
+    for name in _one_of_each(lesson):
+        await tutor.push_screen(task_screen(lesson, name))
+        await _settled(pilot, ExerciseScreen)
+        await pilot.press("e", "a", "backspace", "escape", "escape")
+        await _settled(pilot, LessonScreen)
+    tutor.open_review()
+    await _settled(pilot, ReviewScreen)
+    tutor.exit()
+
+
+def _one_of_each(lesson: Lesson) -> list[str]:
+    """An exercise and a hunt."""
+    names = {exercises.load(lesson, name).hunt is None: name for name in exercises.names(lesson)}
+    return list(names.values())
+
+
+async def _settled(pilot: Pilot[None], screen: type[Screen]) -> None:
+    while not isinstance(pilot.app.screen, screen):
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+# ---------------------------------------------------------------- in a fork
 
 
 def main(order: dict[str, Any], descriptors: list[int]) -> int:
     """Show the application on this terminal until its learner leaves it. `descriptors`: the channel, the page."""
-    from dltutor.host import Host
-    from dltutor.page import Page
-    from dltutor.progress import Progress
-    from dltutor.sitting import farewell
-    from dltutor.ui.hosted import Hosted
-    from dltutor.ui.plots.look import look_of
-
-    arguments = order.get("arguments", order)
+    arguments = order["arguments"]
     channel, page = descriptors
     with Progress.open() as progress:
-        _speak(arguments, progress)
+        i18n.use(arguments.get("language") or progress.preference("language", i18n.preferred()))
         host = Host(socket.socket(fileno=channel))
         tutor = Hosted(progress, look_of(), host, Page(page), arguments.get("login", ""))
         tutor.run()
-        for line in farewell(tutor, progress):
-            print(line)
+        print("\n".join(farewell(tutor, progress)))
+        sys.stdout.flush()
         return tutor.return_code or 0
-
-
-def _speak(arguments: dict[str, Any], progress: Any) -> None:
-    from dltutor import i18n
-
-    i18n.use(arguments.get("language") or progress.preference("language", i18n.preferred()))

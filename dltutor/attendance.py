@@ -5,7 +5,7 @@ Whatever is missing there counts as not known. What learners type is not in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ class Learner:
     id: str
     door: str
     address: str
-    since: datetime | None
+    since: str  # when they came
     idle: float  # seconds since the last key
     stay: float  # seconds at this place
     screen: str
@@ -40,14 +40,8 @@ class Learner:
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Learner:
-        texts = ("name", "id", "door", "address", "screen", "lesson", "section", "task", "headline")
-        counts, amounts = ("number", "read", "sections", "tries"), ("idle", "stay", "rate", "round_trip", "memory")
-        return cls(
-            since=moment(told.get("since")), trains=bool(told.get("trains")),
-            **{name: str(told.get(name) or "") for name in texts},
-            **{name: int(told.get(name) or 0) for name in counts},
-            **{name: float(told.get(name) or 0) for name in amounts},
-        )  # fmt: skip
+        """Some of it is what a session says of itself: what is not of its kind counts as nothing."""
+        return cls(**{field.name: _of_kind(told.get(field.name), str(field.type)) for field in fields(cls)})
 
     # ------------------------------------------------------------ who needs help
 
@@ -107,12 +101,18 @@ def learners(told: dict[str, Any]) -> list[Learner]:
     return sorted(map(Learner.of, told.get("sessions", [])), key=lambda learner: learner.urgency)
 
 
-def moment(told: Any) -> datetime | None:
-    """A time as the status tells it, in the time zone of this machine."""
+def _of_kind(told: Any, kind: str) -> Any:
+    if kind == "float" and isinstance(told, int | float):
+        return float(told)
+    return told if type(told).__name__ == kind else {"str": "", "int": 0, "float": 0.0, "bool": False}[kind]
+
+
+def clock(told: Any) -> str:
+    """A time of the status on the clock of this machine."""
     try:
-        return datetime.fromisoformat(told).astimezone()
+        return f"{datetime.fromisoformat(told).astimezone():%H:%M}"
     except (TypeError, ValueError):
-        return None
+        return ""
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import dltutor
@@ -49,7 +50,7 @@ RestrictSUIDSGID=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 RestrictNamespaces=user mnt pid net ipc uts
-{port}# Not here, for the grader builds walls of its own from namespaces and mounts, and kernels are compiled while it runs:
+{port}# Not here, for the grader builds walls of its own from namespaces and mounts, and compiles while it runs:
 # PrivateUsers, PrivateDevices, ProtectProc, ProtectKernelTunables, ProtectControlGroups, ProtectKernelModules,
 # SystemCallFilter, MemoryDenyWriteExecute.
 
@@ -66,7 +67,7 @@ def unit_of(settings: Settings, log: Path | None) -> str:
         language=i18n.current(),
         secrets=f"EnvironmentFile={SECRETS}\n" if settings.class_code else "",
         command=" ".join(map(quoted, _command(settings, log))),
-        memory=GROUND_MEMORY + SESSION_MEMORY * sessions,
+        memory=_memory(sessions),
         tasks=GROUND_TASKS + SESSION_TASKS * sessions,
         home="read-only" if any(_is_under_home(place) for place in _installation()) else "yes",
         port="AmbientCapabilities=CAP_NET_BIND_SERVICE\n" if _needs_rights(settings) else "",
@@ -112,42 +113,37 @@ def advice(settings: Settings) -> str:
     return "\n".join([_("What to do with it, and beyond it:"), "", *(f"  - {line}" for line in _advice(settings))])
 
 
-def _advice(settings: Settings) -> list[str]:
-    memory = GROUND_MEMORY + SESSION_MEMORY * settings.max_sessions
-    lines = [
-        _("Once: useradd --system --home-dir {state} --shell /usr/sbin/nologin dltutor").format(state=settings.state),
-        _("Write the unit to /etc/systemd/system/dltutor.service, then: systemctl enable --now dltutor"),
-        _("Watch it: sudo -u dltutor {command} serve watch --state {state}").format(
-            command=f"{sys.executable} -m dltutor", state=settings.state
-        ),
-    ]
+def _advice(settings: Settings) -> Iterator[str]:
+    state, sessions = settings.state, settings.max_sessions
+    yield _("Once: useradd --system --home-dir {state} --shell /usr/sbin/nologin dltutor").format(state=state)
+    yield _("Write the unit to /etc/systemd/system/dltutor.service, then: systemctl enable --now dltutor")
+    command = f"sudo -u dltutor {sys.executable} -m dltutor serve watch --state {state}"
+    yield _("Watch the class: {command}").format(command=command)
     if settings.class_code:
-        lines.append(
-            _("The class code belongs in {file} (root, mode 0600): DLTUTOR_CLASS_CODE=...").format(file=SECRETS)
-        )
+        yield _("Write DLTUTOR_CLASS_CODE=... into {file}, for root alone (chmod 600).").format(file=SECRETS)
     closed = [place for place in _installation() if not _is_open(place)]
     if closed:
         told = _("Other users cannot read {place}: install dltutor in /opt, say, and print the unit from there.")
-        lines.append(told.format(place=closed[-1]))
-    return [*lines, *_beyond(settings, memory)]
+        yield told.format(place=closed[-1])
+    yield _("On the open Internet, give it a virtual machine of its own: a fault of the kernel opens every sandbox.")
+    told = _("MemoryMax={memory}M is for {n} sessions: lower both on a small machine.")
+    yield told.format(memory=_memory(sessions), n=sessions)
+    told = _("Let the firewall pass TCP port {port} and no other; from your own network alone, where that will do.")
+    yield told.format(port=settings.port)
+    yield _(
+        "The strongest sandbox needs user namespaces; `dltutor doctor` says whether they are open. What closes them:"
+        " kernel.unprivileged_userns_clone=0, kernel.apparmor_restrict_unprivileged_userns=1."
+    )
+    yield _("Back up {state}: everybody's progress is in it, and the host key.").format(state=state)
+    told = _(
+        "Keep {file} secret and keep it the same; with another one, ssh warns every learner. Tell them its fingerprint."
+    )
+    yield told.format(file=state / "host_key")
 
 
-def _beyond(settings: Settings, memory: int) -> list[str]:
-    state = settings.state
-    return [
-        _("On the open Internet, give it a virtual machine of its own: a fault of the kernel opens every sandbox."),
-        _("MemoryMax={memory}M is for {n} sessions: lower both on a small machine.").format(
-            memory=memory, n=settings.max_sessions
-        ),
-        _("Let the firewall pass TCP port {port} and no other; from your own network, where that will do.").format(
-            port=settings.port
-        ),
-        _("The strongest sandbox needs user namespaces. `dltutor doctor` says whether they are open; what closes them is"
-          " kernel.unprivileged_userns_clone=0 or kernel.apparmor_restrict_unprivileged_userns=1."),
-        _("Back up {state}: everybody's progress is in it, and the host key.").format(state=state),
-        _("Keep {file} secret, and keep it the same: with another one, ssh warns every learner. Give them its fingerprint"
-          " beforehand.").format(file=state / "host_key"),
-    ]  # fmt: skip
+def _memory(sessions: int) -> int:
+    """MB."""
+    return GROUND_MEMORY + SESSION_MEMORY * sessions
 
 
 def _installation() -> list[Path]:

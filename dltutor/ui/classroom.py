@@ -21,7 +21,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from dltutor import i18n
-from dltutor.attendance import Learner, duration, learners, machine, moment
+from dltutor.attendance import Learner, clock, duration, learners, machine
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, plural
 from dltutor.ui.app import break_lines
@@ -210,14 +210,13 @@ class Room(Screen[None]):
             static.update(text)
 
     def _title(self, here: list[Learner]) -> Text:
-        ink, began = self.app.ink, moment(self.app.told.get("since"))
+        ink, began = self.app.ink, clock(self.app.told.get("since"))
         text = Text.assemble(("dltutor", f"bold {ink('blue')}"), "  ", no_wrap=True)
         text.append(plural("{n} learner", "{n} learners", len(here)), "bold")
         stuck = sum(learner.stuck for learner in here)
         if stuck:
             text.append(" · " + plural("{n} may need help", "{n} may need help", stuck), f"bold {ink('orange')}")
-        since = _("since {time}").format(time=f"{began:%H:%M}") if began else ""
-        return text.append(f" · {since}" if since else "", ink("muted"))
+        return text.append(" · " + _("since {time}").format(time=began) if began else "", ink("muted"))
 
     def _machine(self) -> Text:
         if self.app.problem:
@@ -359,7 +358,6 @@ class Details(Dialog):
         learner = self.learner
         if not learner.number:
             return {_("where"): _("has left")}
-        came = f"{learner.since:%H:%M}" if learner.since else ""
         facts = {
             _("where"): learner.where,
             _("section"): learner.section,
@@ -367,7 +365,7 @@ class Details(Dialog):
             _("tries in vain"): str(learner.tries) if learner.tries else "",
             _("last verdict"): learner.headline,
             _("last key"): _("{time} ago").format(time=duration(learner.idle)),
-            _("since"): came,
+            _("since"): clock(learner.since),
             _("came by"): f"{learner.door} · {learner.address}",
             _("key"): learner.id,
             _("link"): link_of(learner),

@@ -46,9 +46,9 @@ class Engine:
         self.credit = 0
         self.draw = True
 
-    def serve(self) -> None:
+    def serve(self, threads: int = 0) -> None:
         """For ever: the process ends with its parent."""
-        use_threads(max(1, usable_cores() - 1))  # one is left to the application
+        use_threads(threads or max(1, usable_cores() - 1))  # one is left to the application
         while True:
             try:
                 self.obey_waiting()

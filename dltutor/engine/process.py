@@ -32,18 +32,24 @@ def lock(wire: Wire) -> None:
     from dltutor.room import lock_this_process
 
     find_folder(wire)
-    lessons = [entry.folder for entry in catalogue().entries]
-    os.environ["DLTUTOR_LESSONS"] = os.pathsep.join(map(str, lessons))  # their folders cannot be looked through
-    images = os.environ.get("DLTUTOR_FASHION_MNIST") or home() / "fashion-mnist"
-    lock_this_process([Path(os.environ["NUMBA_CACHE_DIR"]), Path(images), built_in(), *lessons])
+    lock_this_process(readable())
     tempfile.tempdir = None  # what was found before is out of reach
 
 
-def work(inbox: SimpleQueue[Command], wire: Wire) -> None:
+def readable() -> list[Path]:
+    """What a locked engine reads. It is told where each lesson is: their folders cannot be looked through."""
+    lessons = [entry.folder for entry in catalogue().entries]
+    os.environ["DLTUTOR_LESSONS"] = os.pathsep.join(map(str, lessons))
+    images = os.environ.get("DLTUTOR_FASHION_MNIST") or home() / "fashion-mnist"
+    return [Path(os.environ["NUMBA_CACHE_DIR"]), Path(images), built_in(), *lessons]
+
+
+def work(inbox: SimpleQueue[Command], wire: Wire, threads: int = 0) -> None:
+    """Train with so many threads; 0: as many as this machine has to spare."""
     sys.stdout = Prints(wire)
     from dltutor.engine.engine import Engine  # NumPy and Numba come with it: only after the cache is known
 
-    Engine(inbox, wire.send).serve()
+    Engine(inbox, wire.send).serve(threads)
 
 
 class Prints(io.TextIOBase):

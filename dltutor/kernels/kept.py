@@ -65,6 +65,11 @@ def _locks(folder: Path) -> int:
     return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o600)
 
 
+def forget_locks() -> None:
+    """Before a fork: the child's own files would have their numbers."""
+    _locks.cache_clear()
+
+
 def path(name: str, key: str) -> Path:
     return folder() / f"{name}-{key}.o"
 

@@ -51,6 +51,14 @@ GROWN = 256 << 10  # bytes that a packet may have once it is decompressed
 RESIZES = 0.05  # seconds between two changes of size
 CODE_TRIES = 3
 ZLIB = b"zlib@openssh.com"
+# asyncssh's own choice, without what rests on SHA-1 or CBC, and without the exchanges that cost a server the most.
+ALGORITHMS = {
+    "kex_algs": "-diffie-hellman-*,rsa*",
+    "encryption_algs": "-*-cbc,arcfour*",
+    "mac_algs": "-hmac-sha1*,hmac-md5*,umac-64*",
+    "signature_algs": "ssh-ed25519,sk-*,ecdsa-sha2-nistp*,rsa-sha2-*",
+}
+SIGNATURES = re.compile(rb"ssh-ed25519|(webauthn-)?sk-.+|ecdsa-sha2-nistp\d+|rsa-sha2-\d+")
 PRIVATE = ("_process_env_request", "_deferred_packets")  # the names of asyncssh's that are used here without its leave
 
 TERM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
@@ -122,7 +130,7 @@ class SshDoor:
         asyncssh.set_log_level("CRITICAL")  # it would print what strangers send
         _limit_decompression()
         off = ("line_editor", "agent_forwarding", "x11_forwarding", "allow_scp", "password_auth", "host_based_auth")
-        return dict.fromkeys(off, False) | {
+        return dict.fromkeys(off, False) | ALGORITHMS | {
             "server_factory": lambda: Caller(self),
             "server_version": "dltutor",
             "encoding": None,
@@ -278,6 +286,8 @@ class Caller(asyncssh.SSHServer):
         found = people.fingerprint(key)
         if not self._one_more(found, key.get_fingerprint()):
             return False
+        # asyncssh tells clients which signatures we take, then takes all that the key can make, of SHA-1, too.
+        key.all_sig_algorithms = {name for name in key.all_sig_algorithms if SIGNATURES.fullmatch(name)}
         self._last, self.username = found, username
         return self.door.people.may_try(found, username)
 

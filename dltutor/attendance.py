@@ -5,6 +5,7 @@ Whatever is missing there counts as not known. What learners type is not in it.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -39,9 +40,10 @@ class Learner:
     memory: float  # bytes; 0: not known
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Learner:
+    def of(cls, told: dict[str, Any], now: float) -> Learner:
         """Some of it is what a session says of itself: what is not of its kind counts as nothing."""
-        return cls(**{field.name: _of_kind(told.get(field.name), str(field.type)) for field in fields(cls)})
+        known = told | {"stay": now - _of_kind(told.get("here_since"), "float", now)}
+        return cls(**{field.name: _of_kind(known.get(field.name), str(field.type)) for field in fields(cls)})
 
     # ------------------------------------------------------------ who needs help
 
@@ -96,15 +98,19 @@ class Learner:
         return ""
 
 
-def learners(told: dict[str, Any]) -> list[Learner]:
-    """Everybody who is here, who needs help first."""
-    return sorted(map(Learner.of, told.get("sessions", [])), key=lambda learner: learner.urgency)
+def learners(told: dict[str, Any], now: float | None = None) -> list[Learner]:
+    """Everybody who is here, who needs help first; `now` is when it was told."""
+    now = time.time() if now is None else now
+    return sorted((Learner.of(one, now) for one in told.get("sessions", [])), key=lambda learner: learner.urgency)
 
 
-def _of_kind(told: Any, kind: str) -> Any:
+NOTHING: dict[str, Any] = {"str": "", "int": 0, "float": 0.0, "bool": False}
+
+
+def _of_kind(told: Any, kind: str, nothing: Any = None) -> Any:
     if kind == "float" and isinstance(told, int | float):
         return float(told)
-    return told if type(told).__name__ == kind else {"str": "", "int": 0, "float": 0.0, "bool": False}[kind]
+    return told if type(told).__name__ == kind else NOTHING[kind] if nothing is None else nothing
 
 
 def clock(told: Any) -> str:

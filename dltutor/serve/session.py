@@ -17,6 +17,8 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
 from dltutor.serve.forks import Child
+from dltutor.serve.paste import LONGEST as LONGEST_PASTE
+from dltutor.serve.paste import Pastes
 from dltutor.serve.people import Person
 from dltutor.serve.pty import RESTORE, Door, Pty
 from dltutor.wire import (
@@ -86,6 +88,7 @@ class Session:
         self._left = False  # the learner has
         self._warned = False
         self._complaints = 0
+        self._pastes = Pastes()
         self._child: Child | None = None
         self._lent: dict[int, tuple[str, Child | None]] = {}  # by the number of the Want
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,7 +154,10 @@ class Session:
         if _REPORTS.sub(b"", data):
             self.last_key = time.monotonic()
             self._warned = False
-        self.pty.feed(data)
+        self.pty.feed(self._pastes.shorten(data))
+        if self._pastes.cut:
+            self._pastes.cut = False
+            self.say(_("You pasted more than {size} KB: the rest was left out.").format(size=LONGEST_PASTE >> 10))
 
     def resize(self, width: int, height: int) -> None:
         self.terminal.width, self.terminal.height = width, height

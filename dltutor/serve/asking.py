@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 
 LONGEST = 128  # characters
@@ -19,6 +20,7 @@ class Line:
 
     def __init__(self) -> None:
         self._typed = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         self._waiting: asyncio.Future[str] | None = None
         self._gone = False
 
@@ -30,7 +32,7 @@ class Line:
         return await self._waiting
 
     def feed(self, data: bytes) -> None:
-        for character in _SEQUENCES.sub("", data.decode("utf-8", "ignore")):
+        for character in _SEQUENCES.sub("", self._decoder.decode(data)):
             self._take(character)
 
     def leave(self) -> None:

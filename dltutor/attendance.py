@@ -23,7 +23,7 @@ class Learner:
     id: str
     door: str
     address: str
-    since: str  # when they came
+    since: float  # when they came, in seconds as of time.time()
     idle: float  # seconds since the last key
     stay: float  # seconds at this place
     screen: str
@@ -98,9 +98,9 @@ class Learner:
         return ""
 
 
-def learners(told: dict[str, Any], now: float | None = None) -> list[Learner]:
-    """Everybody who is here, who needs help first; `now` is when it was told."""
-    now = time.time() if now is None else now
+def learners(told: dict[str, Any]) -> list[Learner]:
+    """Everybody who is here, who needs help first."""
+    now = _of_kind(told.get("now"), "float") or time.time()
     return sorted((Learner.of(one, now) for one in told.get("sessions", [])), key=lambda learner: learner.urgency)
 
 
@@ -113,12 +113,10 @@ def _of_kind(told: Any, kind: str, nothing: Any = None) -> Any:
     return told if type(told).__name__ == kind else NOTHING[kind] if nothing is None else nothing
 
 
-def clock(told: Any) -> str:
-    """A time of the status on the clock of this machine."""
-    try:
-        return f"{datetime.fromisoformat(told).astimezone():%H:%M}"
-    except (TypeError, ValueError):
-        return ""
+def clock(seconds: Any) -> str:
+    """A moment of the status on the clock of this machine; nothing where it is not known."""
+    seconds = _of_kind(seconds, "float")
+    return f"{datetime.fromtimestamp(seconds):%H:%M}" if seconds else ""
 
 
 def duration(seconds: float) -> str:

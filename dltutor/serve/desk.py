@@ -29,6 +29,7 @@ LONGEST_PATH = 100  # bytes; what the kernel takes is 107, elsewhere 103
 LONGEST_LINE = 1 << 16  # of a question
 LONGEST_ANSWER = 1 << 24
 LONGEST_TEXT = 500  # characters that the teacher can say at once
+LONGEST_STOP = 86400  # seconds
 MOST = 16  # who may be connected at once
 PATIENCE = 5.0  # seconds until an answer
 
@@ -114,7 +115,7 @@ class Desk:
                 return {"status": self.classroom.status()}
             case {"ask": "say", "text": str(text), **rest}:
                 return {"said": self.classroom.say(spoken(text), str(rest.get("to", "")))}
-            case {"ask": "stop", "seconds": float() | int() as seconds} if 0 <= seconds <= 86400:
+            case {"ask": "stop", "seconds": float() | int() as seconds} if 0 <= seconds <= LONGEST_STOP:
                 return {"stops": self.stop(seconds)}
         raise ValueError("status, say and stop can be asked")
 

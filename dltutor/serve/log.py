@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -49,11 +50,12 @@ class Log:
 
 
 def _opened(path: Path) -> int:
-    """For its owner alone, also where it was there before."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    """For its owner alone, also where it was there before; a device is left as it is."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
     try:
         file = os.open(path, flags, 0o600)
-        os.fchmod(file, 0o600)
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            os.fchmod(file, 0o600)
     except OSError as error:
         message = _("cannot write the log {file}: {error}").format(file=path, error=error.strerror)
         raise DltutorError(message, _("Name a file of your own with --log FILE.")) from error

@@ -25,7 +25,6 @@ from dltutor.progress import home
 from dltutor.serve.log import Log
 
 if TYPE_CHECKING:
-    from dltutor.serve.classroom import Classroom
     from dltutor.serve.desk import Desk
     from dltutor.serve.settings import Settings
     from dltutor.serve.ssh import SshDoor
@@ -150,7 +149,7 @@ async def _serve(settings: Settings, log: Log) -> None:
         await classroom.start(click.echo)
         await door.start()
         log.event("listening", port=door.port, fingerprint=door.fingerprint)
-        click.echo(greeting(settings, classroom, door, log))
+        click.echo(greeting(settings, door, log))
         seconds = await _stopped(desk)
         log.event("stopping", seconds=seconds)
     finally:
@@ -175,12 +174,11 @@ async def _stopped(desk: Desk) -> float:
 # ---------------------------------------------------------------- what the teacher is told
 
 
-def greeting(settings: Settings, classroom: Classroom, door: SshDoor, log: Log) -> str:
+def greeting(settings: Settings, door: SshDoor, log: Log) -> str:
     facts = {
         _("Learners type"): click.style(ssh_command(settings.host, door.port), bold=True),
         _("Who may come in"): admission(settings),
         _("Host key"): door.fingerprint,
-        _("Their code"): sandbox(classroom),
         _("Kept in"): str(settings.state),
         _("Log"): str(log.path or _("the error output")),
     }
@@ -215,10 +213,3 @@ def admission(settings: Settings) -> str:
     if settings.class_code:
         return _("whoever knows the class code {code}").format(code=click.style(settings.class_code, bold=True))
     return _("whoever has a key in {file}").format(file=roster_of(settings))
-
-
-def sandbox(classroom: Classroom) -> str:
-    """How learners' code is run; where it is not, why."""
-    if classroom.grades.refusal:
-        return _("is not run: {reason}").format(reason=classroom.grades.refusal)
-    return _("runs in a sandbox of the kind {tier}").format(tier=classroom.grades.tier)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,19 @@ def bench_learning() -> Measure:
     from dltutor.bench.learning import measure
 
     return measure
+
+
+@bench.command("ssh", help=_("Time a class over SSH. Real clients: first paint, keys, bytes, memory, how it ends."))
+@click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
+@click.option("--sessions", type=click.IntRange(1, 200), help=_("So many who train, and then twice as many."))
+@click.option("--quick", is_flag=True, help=_("Less of each: a minute and a half instead of six."))
+@click.option("--only", multiple=True, metavar="NAME", help=_("This part alone: grades, paint, logins, memory, ..."))
+def bench_ssh(as_json: bool, sessions: int | None, quick: bool, only: tuple[str, ...]) -> None:
+    from dltutor.bench import ssh
+
+    amount = ssh.QUICK if quick else ssh.Amount()
+    amount = replace(amount, sessions=sessions or amount.sessions)
+    _report(lambda folder, _runs: ssh.measure(folder, amount, only), 1, as_json)
 
 
 # ---------------------------------------------------------------- against others

@@ -148,6 +148,7 @@ async def _serve(settings: Settings, log: Log) -> None:
         await desk.start()
         await classroom.start(click.echo)
         await door.start()
+        classroom.login = ssh_command(settings.host, door.port, "{name}@")
         log.event("listening", port=door.port, fingerprint=door.fingerprint)
         click.echo(greeting(settings, door, log))
         seconds = await _stopped(desk)
@@ -193,8 +194,8 @@ def greeting(settings: Settings, door: SshDoor, log: Log) -> str:
     ])  # fmt: skip
 
 
-def ssh_command(host: str, port: int) -> str:
-    return f"ssh {'' if port == 22 else f'-p {port} '}{host_name(host)}"
+def ssh_command(host: str, port: int, who: str = "") -> str:
+    return f"ssh {'' if port == 22 else f'-p {port} '}{who}{host_name(host)}"
 
 
 def host_name(host: str) -> str:

@@ -1,9 +1,12 @@
-"""How fast a terminal takes frames."""
+"""When a picture may be drawn: the terminal has shown the last one, the rate allows it, and somebody looks."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+
+Clock = Callable[[], float]  # in seconds
 
 
 class Pacer:
@@ -11,33 +14,77 @@ class Pacer:
 
     The question is a cursor position report: its answer comes back from behind everything that was sent before it,
     through SSH and its buffers. Without this a slow link gathers frames, and a key waits for all of them: 16 s against
-    0.1 s on 100 kB/s. A terminal that does not answer three times is asked no more.
+    0.1 s on 100 kB/s. A terminal that does not answer gets a frame every two seconds.
     """
 
     QUESTION = "\x1b[6n"
-    PATIENCE = 1.5  # seconds after which an answer is taken for lost
+    PATIENCE = 2.0  # seconds after which an answer is taken for lost
+    FIRST = 10.0  # of a terminal that has not answered yet: on a slow link the whole first screen comes before it
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
+        self._first = 0.0  # when it was asked for the first time
         self._asked: float | None = None
-        self._lost = 0
         self.round_trip: float | None = None  # seconds, of the last answer
-
-    @property
-    def is_useful(self) -> bool:
-        return self._lost < 3
 
     def may_draw(self) -> bool:
         if self._asked is None:
             return True
-        if self._clock() - self._asked < self.PATIENCE:
-            return False
-        self._asked, self._lost = None, self._lost + 1
-        return True
+        now = self._clock()
+        early = self.round_trip is None and now - self._first < self.FIRST
+        return not early and now - self._asked >= self.PATIENCE
 
     def asked(self) -> None:
         self._asked = self._clock()
+        self._first = self._first or self._asked
 
     def answered(self) -> None:
         if self._asked is not None:
-            self.round_trip, self._asked, self._lost = self._clock() - self._asked, None, 0
+            self.round_trip, self._asked = self._clock() - self._asked, None
+
+
+class Beat:
+    """At most so many drawings a second. A tick of the timer that comes a little early still counts."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._last = -math.inf
+
+    def allows(self, rate: float) -> bool:
+        return rate > 0 and self._clock() >= self._last + 1 / rate
+
+    def drawn(self, rate: float) -> None:
+        """Half an interval is left for what comes early."""
+        self._last = max(self._last + 1 / rate, self._clock() - 0.5 / rate)
+
+
+class Attention:
+    """Whether somebody looks, as far as a terminal tells: a key was pressed, or it has, or has lost, the focus.
+
+    A terminal that was left open, in tmux perhaps, would be drawn on for ever.
+    """
+
+    AWAY = 120.0  # seconds without a key after which nobody looks where the focus is lost, and perhaps none else
+    GONE = 600.0  # after which nobody does in any case
+    SLOW = 0.5  # drawings a second for somebody who perhaps looks
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._touched = clock()
+        self._focused: bool | None = None  # None: it has never told
+
+    def touched(self) -> None:
+        self._touched = self._clock()
+
+    def focused(self, here: bool) -> None:
+        self._focused = here
+        if here:
+            self.touched()
+
+    @property
+    def rate(self) -> float:
+        """Drawings a second that are worth it; 0: none."""
+        idle = self._clock() - self._touched
+        if idle >= self.GONE or (idle >= self.AWAY and self._focused is False):
+            return 0.0
+        return self.SLOW if idle >= self.AWAY and self._focused is None else math.inf

@@ -4,16 +4,20 @@ Textual repaints a dirty region from the widget's left edge on, with a full colo
 piece: a live loss curve costs 537 bytes an update, a whole widget 10,000. This mixin keeps a model of what the
 terminal shows, sends the difference, and carries colours from one piece to the next: about 100 bytes.
 
-Private names used (textual 8.2, each held by a test): App._display, App._driver; from textual._compositor
-CompositorUpdate (render_segments), LayoutUpdate (strips, region), ChopsUpdate (chops, chop_ends, spans);
-Console._color_system. On anything unexpected the update goes to Textual's own encoder, and the model starts anew.
+Private names used (textual 8.2, each held by a test): App._batch_count, _display, _driver, _sync_available;
+Screen._compositor (visible_widgets), _layout_required, _on_timer_update; Widget._styles_cache (set_dirty); from
+textual._compositor CompositorUpdate (render_segments), LayoutUpdate (strips, region), ChopsUpdate (chops, chop_ends,
+spans); from textual._ansi_sequences SYNC_START, SYNC_END; Console._color_system. On anything unexpected the update goes
+to Textual's own encoder, and the model starts anew.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,15 +26,21 @@ from rich.cells import get_character_cell_size
 from rich.color import ColorSystem
 from rich.style import Style
 from textual import events
+from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.filter import Monochrome, NoColor
+from textual.geometry import NULL_REGION, Region
+from textual.screen import Screen
 from textual.strip import Strip
 
-from dltutor.ui.pacer import Pacer
+from dltutor.page import FULL_RATE, Page
+from dltutor.ui.pacer import Attention, Beat, Pacer
 
 if TYPE_CHECKING:
     from rich.console import Console
     from textual.app import App
     from textual.driver import Driver
+    from textual.widget import Widget
 
     _Base = App[Any]
 else:
@@ -49,6 +59,7 @@ class Pen(NamedTuple):
 _SYSTEMS = {"true": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": ColorSystem.STANDARD}
 _PLAIN = Pen()
 _UNKNOWN = Pen("unknown")  # of a cell whose content on the terminal is not known: equal to no other
+LIVE = 2.0  # seconds: drawings that follow each other
 _ANY_FG = ""  # a blank shows no foreground: whatever is set may stay
 
 
@@ -97,8 +108,8 @@ def line_of(strips: Iterable[Strip], system: ColorSystem) -> Line:
     return line
 
 
-# Printable characters of one cell about which all terminals agree: Latin, arrows, lines, blocks, shapes, braille.
-_simple = re.compile("[ -~\u00a1-\u02ff\u2190-\u25fc\u2600-\u28ff]*").fullmatch
+# Printable characters of one cell about which all terminals agree: Latin, dashes, arrows, lines, blocks, braille.
+_simple = re.compile("[ -~\u00a1-\u02ff\u2010-\u2027\u2190-\u25fc\u2600-\u28ff]*").fullmatch
 # Those about which they do not: combining marks, joiners, variation selectors, emoji.
 _fragile = re.compile("[\u0300-\u036f\u200b-\u200f\u20d0-\u20ff\ufe00-\ufe0f\U0001f000-\U0001ffff]").match
 
@@ -302,12 +313,16 @@ class TerminalMixin(_Base):
 
     Where the application has a `plot_look`, all its colours follow that depth.
 
-    What draws by itself (live plots) asks `may_draw` before, and says `frame_drawn` after.
+    What draws by itself (live plots) asks `may_draw` before, and draws within `frame`. A widget that knows its rows
+    may `paint` them past the compositor, which takes five times as long as all else.
     """
 
+    page: Page | None = None  # shared with a class server
     _difference: Difference | None = None
     _difference_size: Any = None
-    _frame_drawn = False
+    _painted: list[str] | None = None  # in a frame: what goes out at its end
+    _question_due = False  # behind what Textual displays next
+    _spent = 0.0  # seconds of processor until the last frame
 
     def get_driver_class(self) -> type[Driver]:
         """Ours in the place of Textual's for terminals; one that was asked for by name stays."""
@@ -318,31 +333,143 @@ class TerminalMixin(_Base):
 
         return TutorDriver
 
+    # ------------------------------------------------------------ when to draw
+
     @cached_property
     def pacer(self) -> Pacer:
         return Pacer()
 
+    @cached_property
+    def attention(self) -> Attention:
+        return Attention()
+
+    @cached_property
+    def _beat(self) -> Beat:
+        return Beat()
+
+    @property
+    def rate(self) -> float:
+        """Drawings a second that are worth it, and that a class server grants; 0: nobody looks."""
+        return min(self.attention.rate, self.page.rate if self.page else FULL_RATE)
+
+    def congested(self) -> bool:
+        """Whether what was drawn last is still on its way out of this machine."""
+        writing = getattr(self._driver, "congested", bool)
+        return bool(self.page and self.page.congested) or writing()
+
     def may_draw(self) -> bool:
-        """Whether the terminal has shown the last frame."""
-        return self.pacer.may_draw()
+        """Whether the terminal has shown the last frame, the rate allows another one, and somebody looks."""
+        return self.pacer.may_draw() and not self.congested() and self._beat.allows(self.rate)
 
-    def frame_drawn(self) -> None:
-        """A frame is on its way: after it the terminal is asked whether it has arrived."""
-        self._frame_drawn = self.pacer.is_useful and self._answers()
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        """Around the drawing of a picture: what is painted goes out in one piece, and its arrival is asked for."""
+        self._painted = []
+        yield
+        painted, self._painted = "".join(self._painted), None
+        if painted:
+            self._send(painted, "" if self._question_due else self._question())
+        else:
+            self._question_due = True
+        self._beat.drawn(self.rate or FULL_RATE)
+        if self.page:
+            self._account(self.page)
 
-    def _answers(self) -> bool:
+    def _account(self, page: Page) -> None:
+        """What a drawing costs: all that this process did since the last one, as long as they follow each other."""
+        now, spent = time.monotonic(), time.process_time()
+        if now - page.drawn < LIVE:
+            cost = spent - self._spent
+            page.cost = page.cost * 0.9 + cost * 0.1 if page.cost else cost
+        page.drawn, self._spent = now, spent
+
+    def _question(self) -> str:
+        """What asks the terminal whether it has come so far."""
+        if not self._has_terminal:
+            return ""
+        self.pacer.asked()
+        return Pacer.QUESTION
+
+    @property
+    def _has_terminal(self) -> bool:
         return os.name == "posix" and not (self.is_headless or self.is_web or self.is_inline)
 
     def on_cursor_position(self, _event: events.CursorPosition) -> None:
         self.pacer.answered()
+        if self.page and self.pacer.round_trip is not None:
+            self.page.round_trip = self.pacer.round_trip
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.AppFocus | events.AppBlur):
+            self.attention.focused(isinstance(event, events.AppFocus))
+        elif isinstance(event, events.InputEvent | events.Paste):
+            self.attention.touched()
+        await super().on_event(event)
+
+    # ------------------------------------------------------------ past the compositor
+
+    def paint(self, widget: Widget, rows: Iterable[tuple[int, Strip]]) -> bool:
+        """Put rows of a widget's content on the terminal at once; False where the compositor has to draw them."""
+        try:
+            place = self._clear_place(widget)
+            painted = "" if place is None else self._painting(widget, place, rows)
+        except Exception:  # whatever has changed inside Textual: its compositor knows
+            self._forget()
+            place = None
+        if place is None:
+            self._question_due = self._question_due or self._painted is not None
+            return False
+        if self._painted is not None:
+            self._painted.append(painted)
+        elif painted:
+            self._send(painted)
+        return True
+
+    def _painting(self, widget: Widget, place: Region, rows: Iterable[tuple[int, Strip]]) -> str:
+        assert self._difference
+        rows, above = list(rows), widget.gutter.top
+        widget._styles_cache.set_dirty(*(Region(0, above + y, 1, 1) for y, _strip in rows))
+        system = self.console._color_system or ColorSystem.TRUECOLOR
+        lines = [(place.y + y, place.x, line_of([strip], system)) for y, strip in rows]
+        return self._difference.encode(lines, self.size.width)
+
+    def _clear_place(self, widget: Widget) -> Region | None:
+        """Where a widget's content stands on the terminal, if all of it is seen and shown as the widget draws it."""
+        screen = self.screen
+        if not self._is_painting or widget.screen is not screen or screen._layout_required:
+            return None
+        seen = screen._compositor.visible_widgets
+        place, shown = seen.get(widget, (NULL_REGION, NULL_REGION))
+        for other, (region, clip) in seen.items():  # from the front to the back
+            if other is widget:
+                break
+            if region.intersection(clip).overlaps(place):
+                return None
+        return place.shrink(widget.gutter) if place and shown.contains_region(place) else None
+
+    @property
+    def _is_painting(self) -> bool:
+        """Whether the terminal is known and free; not where a filter changes all colours."""
+        known = self._difference is not None and self._difference_size == self.size and self.is_running
+        plain = not any(isinstance(filter, Monochrome | NoColor) for filter in self.get_line_filters())
+        return known and plain and self._has_terminal and not self._batch_count and not self.congested()
+
+    def _send(self, data: str, question: str = "") -> None:
+        """Write what was painted; leave the cursor where Textual wants it, as an input method shows its words there."""
+        start, end = (SYNC_START, SYNC_END) if self._sync_available else ("", "")
+        x, y = self.screen.outer_size.clamp_offset(self.cursor_position)
+        assert self._driver
+        self._driver.write(f"{start}{data}\x1b[{y + 1};{x + 1}H{end}{question}")
+        self._driver.flush()
+
+    # ------------------------------------------------------------ what Textual displays
 
     def _display(self, screen: Any, renderable: Any) -> None:
         super()._display(screen, self._encoded(renderable))
-        if self._frame_drawn and renderable is not None and self._driver is not None:
-            self._frame_drawn = False
-            self._driver.write(Pacer.QUESTION)
+        if self._question_due and renderable is not None and self._driver is not None:
+            self._question_due = False
+            self._driver.write(self._question())
             self._driver.flush()
-            self.pacer.asked()
 
     def _encoded(self, update: Any) -> Any:
         if not isinstance(update, (LayoutUpdate, ChopsUpdate)) or not self.is_running:
@@ -372,3 +499,21 @@ class TerminalMixin(_Base):
         """Send the whole screen anew."""
         self._forget()
         self.screen.refresh()
+
+
+# ---------------------------------------------------------------- no frames in a queue
+
+_repaint = Screen._on_timer_update
+
+
+def _repaint_in_time(screen: Screen) -> None:
+    """Not while the last frame is still on its way: what is dirty stays so, and frames become one.
+
+    Textual queues 30 of them; a key that comes then waits for all. The timer that calls this goes on until it is done.
+    """
+    app = screen.app
+    if not (isinstance(app, TerminalMixin) and app.congested()):
+        _repaint(screen)
+
+
+Screen._on_timer_update = _repaint_in_time  # type: ignore[assignment,method-assign]  # of every screen, also those of Textual

@@ -1,14 +1,29 @@
-"""One frame in flight."""
+"""One frame in flight, at most so many a second, and none for nobody."""
 
-from dltutor.ui.pacer import Pacer
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from dltutor.ui.pacer import Attention, Beat, Pacer
 
 
-def paced(now=lambda: 0.0) -> Pacer:
-    return Pacer(now)
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def test_the_next_frame_waits_for_the_answer():
-    pacer = paced()
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_next_frame_waits_for_the_answer(clock):
+    pacer = Pacer(clock)
     assert pacer.may_draw()
     pacer.asked()
     assert not pacer.may_draw()
@@ -16,19 +31,95 @@ def test_the_next_frame_waits_for_the_answer():
     assert pacer.may_draw()
 
 
-def test_a_lost_answer_is_not_waited_for_for_ever_and_a_silent_terminal_not_asked_again():
-    time = iter(range(0, 100, 2))
-    pacer = paced(lambda: float(next(time)))
-    for _ in range(3):
-        assert pacer.is_useful
-        pacer.asked()
-        assert pacer.may_draw()
-    assert not pacer.is_useful
-
-
-def test_the_round_trip_is_known():
-    time = iter([1.0, 1.25])
-    pacer = paced(lambda: next(time))
+def test_the_round_trip_is_known(clock):
+    pacer = Pacer(clock)
     pacer.asked()
+    clock.now += 0.25
     pacer.answered()
     assert pacer.round_trip == 0.25
+
+
+def test_a_lost_answer_is_not_waited_for_for_ever(clock):
+    pacer = Pacer(clock)
+    pacer.asked()
+    pacer.answered()
+    pacer.asked()
+    clock.now += Pacer.PATIENCE - 0.1
+    assert not pacer.may_draw()
+    clock.now += 0.2
+    assert pacer.may_draw()
+
+
+def test_the_first_answer_has_longer_as_the_first_screen_comes_before_it(clock):
+    pacer = Pacer(clock)
+    pacer.asked()
+    clock.now += Pacer.FIRST - 0.1
+    assert not pacer.may_draw()
+
+
+def test_a_terminal_that_never_answers_gets_a_frame_every_two_seconds(clock):
+    pacer, frames = Pacer(clock), []
+    while clock.now < 200:
+        if pacer.may_draw():
+            frames.append(clock.now)
+            pacer.asked()
+        clock.now += 0.1
+    late = [now for now in frames if now > 120]
+    assert all(1.9 < after - before < 2.2 for before, after in itertools.pairwise(late))
+    assert len(late) > 30
+
+
+@pytest.mark.parametrize("rate", [10.0, 4.0, 0.5])
+def test_a_rate_is_kept_and_a_tick_that_comes_early_is_not_lost(clock, rate):
+    beat, frames = Beat(clock), 0
+    for tick in range(1000):
+        clock.now = 100 + tick * 0.1 + (0.004 if tick % 2 else -0.004)
+        if beat.allows(rate):
+            beat.drawn(rate)
+            frames += 1
+    assert 100 * rate - 2 <= frames <= 100 * rate + 1
+
+
+def test_a_higher_rate_holds_at_once_and_none_stops_all(clock):
+    beat = Beat(clock)
+    beat.drawn(0.5)
+    clock.now += 0.2
+    assert not beat.allows(0.5) and not beat.allows(0.0) and beat.allows(10.0)
+
+
+# ---------------------------------------------------------------- who looks
+
+
+def test_of_a_terminal_that_says_nothing_perhaps_somebody_looks(clock):
+    attention = Attention(clock)
+    assert attention.rate == math.inf
+    clock.now += Attention.AWAY
+    assert attention.rate == Attention.SLOW
+    clock.now += Attention.GONE
+    assert attention.rate == 0
+
+
+def test_where_the_focus_is_somebody_looks_for_longer(clock):
+    attention = Attention(clock)
+    attention.focused(True)
+    clock.now += Attention.AWAY
+    assert attention.rate == math.inf
+    clock.now += Attention.GONE
+    assert attention.rate == 0
+
+
+def test_where_it_was_lost_nobody_looks(clock):
+    attention = Attention(clock)
+    attention.focused(False)
+    assert attention.rate == math.inf
+    clock.now += Attention.AWAY
+    assert attention.rate == 0
+    attention.focused(True)
+    assert attention.rate == math.inf
+
+
+def test_any_key_goes_on(clock):
+    attention = Attention(clock)
+    clock.now += Attention.GONE
+    attention.touched()
+    assert attention.rate == math.inf

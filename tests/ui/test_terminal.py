@@ -391,8 +391,8 @@ async def test_the_terminal_is_asked_after_the_frame_and_its_answer_heard():
     async with app.run_test(headless=False, size=(90, 30)) as pilot:
         await pilot.pause()
         app._driver.take()
-        app.query_one(Plot).show(300)
-        app.frame_drawn()
+        with app.frame():
+            app.query_one(Plot).show(300)
         await pilot.pause()
         data = app._driver.take()
         assert data.endswith(Pacer.QUESTION) and "train" in data and not app.may_draw()
@@ -404,7 +404,7 @@ async def test_the_terminal_is_asked_after_the_frame_and_its_answer_heard():
 async def test_nobody_is_asked_without_a_terminal():
     app = Frugal()
     async with app.run_test() as pilot:
-        app.frame_drawn()
-        app.query_one(Plot).show(300)
+        with app.frame():
+            app.query_one(Plot).show(300)
         await pilot.pause()
         assert app.may_draw()

@@ -28,9 +28,10 @@ _FIRST_WIDE = 0x2E80
 class Cells:
     """A `width` x `height` rectangle, or a window into one (`window`), which shares its arrays."""
 
-    __slots__ = ("bg", "ch", "fg")
+    __slots__ = ("bg", "ch", "fg", "x", "y")
 
     def __init__(self, width: int, height: int) -> None:
+        self.x = self.y = 0  # of a window: where it begins in the whole
         shape = (max(0, height), max(0, width))
         self.ch = np.full(shape, SPACE, np.int32)
         self.fg = np.full(shape, DEFAULT, np.int32)
@@ -49,8 +50,15 @@ class Cells:
         rows = slice(max(0, y), max(0, y + height))
         columns = slice(max(0, x), max(0, x + width))
         part = Cells.__new__(Cells)
+        part.x, part.y = self.x + columns.start, self.y + rows.start
         part.ch, part.fg, part.bg = self.ch[rows, columns], self.fg[rows, columns], self.bg[rows, columns]
         return part
+
+    def copy(self) -> Cells:
+        twin = Cells.__new__(Cells)
+        twin.x, twin.y = self.x, self.y
+        twin.ch, twin.fg, twin.bg = self.ch.copy(), self.fg.copy(), self.bg.copy()
+        return twin
 
     def text(self, x: int, y: int, text: str, fg: int = DEFAULT, bg: int | None = None) -> int:
         """Write `text` from (x, y), cut at the edges; returns the column after it. `bg` None leaves the background."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -53,14 +54,12 @@ def draw(
     behind  series drawn dim under the others: an earlier run, a guess; the legend names those of other names
     among   series that are not drawn, but have room: several charts with one pair of axes
     """
-    cells = Cells(width, height)
     if width < 1 or height < 1:
-        return cells
+        return Cells(width, height)
     lines, ghosts = [_line(series) for series in picture.series], [_line(series) for series in behind]
-    rest = heading(cells, look, title, _legend(lines, ghosts, look))
     log = picture.log if log is None else log
     along, up = _ranges([*lines, *ghosts, *map(_line, among)], log, recent, until)
-    area = axes(rest, look, along, up, (picture.x_label, ""), grid=look.glyphs != "ascii")
+    cells, area = _framed(width, height, look, title, _legend(lines, ghosts, look), along, up, picture.x_label)
     if not any(line.x.size for line in lines + ghosts):
         centred(area, look, _("no data yet"))
         return cells
@@ -73,6 +72,25 @@ def draw(
     if cursor is not None:
         _cursor(area, look, lines, along, up, cursor)
     return cells
+
+
+def _framed(
+    width: int, height: int, look: Look, title: str, legend: list[Entry], along: Axis, up: Axis, label: str
+) -> tuple[Cells, Cells]:
+    """Title, legend and axes; and the area between them."""
+    empty, area = _frame(width, height, look, title, tuple(legend), along, up, label)
+    cells = empty.copy()
+    return cells, cells.window(area.x, area.y, area.width, area.height)
+
+
+@lru_cache(maxsize=16)
+def _frame(
+    width: int, height: int, look: Look, title: str, legend: tuple[Entry, ...], along: Axis, up: Axis, label: str
+) -> tuple[Cells, Cells]:
+    """The same, to be copied: from one update to the next it mostly stays, and is a quarter of the work."""
+    cells = Cells(width, height)
+    rest = heading(cells, look, title, list(legend))
+    return cells, axes(rest, look, along, up, (label, ""), grid=look.glyphs != "ascii")
 
 
 def _line(series: Series) -> _Line:

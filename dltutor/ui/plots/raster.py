@@ -22,6 +22,7 @@ EIGHTHS = {"braille": " ▁▂▃▄▅▆▇█", "block": " ▁▂▃▄▅▆
 
 _BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 _QUADRANT = np.array([[1, 2], [4, 8]], np.uint8)
+_BRAILLES = np.array([32, *range(0x2801, 0x2900)], np.int32)
 _QUADRANTS = np.array([ord(c) for c in " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"], np.int32)
 _WIRE = {"u1": "u1", "u1raw": "u1", "f2": "<f2", "f4": "<f4", "f8": "<f8", "i4": "<i4"}
 
@@ -58,17 +59,32 @@ def _levels(low: float, high: float) -> np.ndarray:
 class Columns:
     """What lies in each column of dots: extremes, first and last value, mean; NaN where nothing does."""
 
-    low: np.ndarray
-    high: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    mean: np.ndarray
+    values: np.ndarray  # (5, columns)
     broken: np.ndarray  # a bad number lies here
+
+    @property
+    def low(self) -> np.ndarray:
+        return self.values[0]
+
+    @property
+    def high(self) -> np.ndarray:
+        return self.values[1]
+
+    @property
+    def first(self) -> np.ndarray:
+        return self.values[2]
+
+    @property
+    def last(self) -> np.ndarray:
+        return self.values[3]
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.values[4]
 
     def placed(self, on: Axis) -> Columns:
         """The same as places on a linear axis."""
-        low, high, first, last, mean = map(on.place, (self.low, self.high, self.first, self.last, self.mean))
-        return Columns(low, high, first, last, mean, self.broken)
+        return Columns(on.place(self.values), self.broken)
 
 
 def columns(x: np.ndarray, y: np.ndarray, over: Axis, count: int) -> Columns:
@@ -76,8 +92,7 @@ def columns(x: np.ndarray, y: np.ndarray, over: Axis, count: int) -> Columns:
     edges = np.searchsorted(x, over.low + np.arange(count + 1) * ((over.high - over.low) / count))
     edges[-1] = np.searchsorted(x, over.high, side="right")
     held = np.flatnonzero(edges[1:] > edges[:-1])
-    low, high, first, last, mean = np.full((5, count), np.nan)
-    out = Columns(low, high, first, last, mean, np.zeros(count, bool))
+    out = Columns(np.full((5, count), np.nan), np.zeros(count, bool))
     if held.size:
         _reduce(out, held, edges[held], edges[held + 1], y[: edges[-1]])
     return out
@@ -107,10 +122,10 @@ def line_mask(line: Columns, rows: int) -> np.ndarray:
     at = np.flatnonzero(~np.isnan(line.low))
     if not (at.size and rows):
         return mask
-    high, low, first, last = (_row(part[at], rows) for part in (line.high, line.low, line.first, line.last))
+    low, high, first, last = _row(line.values[:4, at], rows)
     top, bottom, cols = _joined(at, high, low, first, last, line.broken)
-    top = np.clip(np.rint(top), 0, rows).astype(np.int32)
-    bottom = np.clip(np.rint(bottom), -1, rows - 1).astype(np.int32)
+    top = np.minimum(np.maximum(np.rint(top), 0), rows).astype(np.int32)
+    bottom = np.minimum(np.maximum(np.rint(bottom), -1), rows - 1).astype(np.int32)
     ruler = np.arange(rows, dtype=np.int32)[:, None]
     where = slice(cols[0], cols[-1] + 1) if cols[-1] - cols[0] + 1 == cols.size else cols
     mask[:, where] = (ruler >= top) & (ruler <= bottom)
@@ -119,7 +134,7 @@ def line_mask(line: Columns, rows: int) -> np.ndarray:
 
 def _row(place: np.ndarray, rows: int) -> np.ndarray:
     """Places as rows from the top; what lies far outside stays just outside."""
-    return np.clip((1 - place) * (rows - 1), -2.0 * rows, 3.0 * rows)
+    return np.minimum(np.maximum((1 - place) * (rows - 1), -2.0 * rows), 3.0 * rows)  # half the time of np.clip
 
 
 def _joined(
@@ -134,11 +149,14 @@ def _joined(
     begins, high, low = ends.copy(), ends.copy(), ends.copy()
     held = at - at[0]
     begins[held], high[held], low[held] = first, top, bottom
-    gap = _gaps(at, broken)[before]
-    middle = (ends[:-1] + begins[1:]) / 2
-    reach_up, reach_down = np.where(gap[:-1], np.inf, middle), np.where(gap[:-1], -np.inf, middle)
+    reach_up = reach_down = (ends[:-1] + begins[1:]) / 2
+    gap = _gaps(at, broken)[before] if broken.any() else None
+    if gap is not None:
+        reach_up, reach_down = np.where(gap[:-1], np.inf, reach_up), np.where(gap[:-1], -np.inf, reach_down)
     high[:-1], low[:-1] = np.minimum(high[:-1], reach_up), np.maximum(low[:-1], reach_down)
     high[1:], low[1:] = np.minimum(high[1:], reach_up), np.maximum(low[1:], reach_down)
+    if gap is None:
+        return high, low, cols
     gap[held] = False
     return high[~gap], low[~gap], cols[~gap]
 
@@ -166,7 +184,7 @@ def smoothed(line: Columns, span: float) -> Columns:
     once = _averaged(at, line.mean[at], span)
     out = np.full(line.mean.size, np.nan)
     out[at] = 2 * once - _averaged(at, once, span)
-    return Columns(out, out, out, out, out, line.broken)
+    return Columns(np.broadcast_to(out, (5, out.size)), line.broken)
 
 
 def _averaged(at: np.ndarray, values: np.ndarray, span: float) -> np.ndarray:
@@ -274,12 +292,12 @@ def _packed(mask: np.ndarray, glyphs: str, mark: str) -> np.ndarray:
     if glyphs == "ascii":
         return np.where(mask, ord(mark), 32).astype(np.int32)
     across, down = DOTS[glyphs]
-    bits = _BRAILLE if glyphs == "braille" else _QUADRANT
+    bits, table = (_BRAILLE, _BRAILLES) if glyphs == "braille" else (_QUADRANT, _QUADRANTS)
     code, dots = np.zeros((mask.shape[0] // down, mask.shape[1] // across), np.uint8), mask.view(np.uint8)
     for row in range(down):
         for column in range(across):
             code |= dots[row::down, column::across] * bits[row, column]
-    return np.where(code > 0, code + np.int32(0x2800), np.int32(32)) if glyphs == "braille" else _QUADRANTS[code]
+    return table[code]
 
 
 def half_blocks(cells: Cells, colour: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The lab's pictures in one rectangle, drawn line by line; only rows that changed are repainted."""
+"""The lab's pictures in one rectangle, drawn line by line; only rows that changed are painted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
+
+from dltutor.ui.widgets.painted import Painted
 
 if TYPE_CHECKING:
     from dltutor.ui.plots.cells import Cells
@@ -28,7 +28,7 @@ def packed(colour: Color | None) -> int:
     return TRUE | red << 16 | green << 8 | blue
 
 
-class Board(Widget):
+class Board(Painted):
     """Shows panels: what `dltutor.ui.plots.board.board` takes. NumPy comes with the first of them."""
 
     class Resized(Message):
@@ -39,7 +39,7 @@ class Board(Widget):
         self._waiting = ""  # what stands there until the first picture
         self._strips: list[Strip] = []
         self._cells: Cells | None = None
-        self._around = Style()  # the widget's own style when the strips were made
+        self._drawn_around = Style()  # the widget's own style when the strips were made
 
     def wait(self, words: str) -> None:
         """Another sentence until the first picture."""
@@ -58,8 +58,8 @@ class Board(Widget):
 
     def _put(self, cells: Cells) -> None:
         old, self._cells = self._cells, cells
-        around, self._around = self._around, self.rich_style
-        if old is None or around != self._around or (old.width, old.height) != (cells.width, cells.height):
+        around, self._drawn_around = self._drawn_around, self.around
+        if old is None or around != self._drawn_around or (old.width, old.height) != (cells.width, cells.height):
             self._strips = [self._strip(cells, y) for y in range(cells.height)]
             self.refresh()
             return
@@ -67,10 +67,10 @@ class Board(Widget):
         for y, _left, _right in changed:
             self._strips[y] = self._strip(cells, y)
         if changed:
-            self.refresh(*(Region(left, y, right - left, 1) for y, left, right in changed))
+            self.repaint(changed)
 
     def _strip(self, cells: Cells, y: int) -> Strip:
-        style = self.rich_style
+        style = self._drawn_around
         return Strip(cells.segments(y, packed(style.color), packed(style.bgcolor)), cells.width)
 
     def render_line(self, y: int) -> Strip:
@@ -78,9 +78,9 @@ class Board(Widget):
             return self._strips[y]
         if not self._strips and y == self.size.height // 2:
             pad = " " * max(0, (self.size.width - cell_len(self._waiting)) // 2)
-            line = Strip([Segment(pad + self._waiting, self.rich_style)])
-            return line.adjust_cell_length(self.size.width, self.rich_style)
-        return Strip.blank(self.size.width, self.rich_style)
+            line = Strip([Segment(pad + self._waiting, self.around)])
+            return line.adjust_cell_length(self.size.width, self.around)
+        return Strip.blank(self.size.width, self.around)
 
     def on_resize(self) -> None:
         self._cells = None

@@ -28,6 +28,7 @@ from dltutor.ui.typed import InTutor
 from dltutor.ui.watchdog import Watchdog
 from dltutor.ui.widgets.board import Board
 from dltutor.ui.widgets.knobs import Knobs
+from dltutor.ui.widgets.painted import Words
 
 PACES = {3.0: "slow", 30.0: "normal", 300.0: "fast", 0.0: "max"}
 REDRAW = 0.1  # seconds between two drawings
@@ -112,19 +113,19 @@ class Lab(InTutor, Vertical):
         self._watchdog = Watchdog()
         self._wanted = False  # run as soon as it is ready
         self._kept = True  # the present run is in the progress file, or not worth it
-        self._drawn = -1  # deliveries
+        self._drawn = self._paid = -1  # deliveries
         self._describing = False
 
     # ------------------------------------------------------------ what it is made of
 
     def compose(self) -> ComposeResult:
-        yield Static(id="status", markup=False)
-        yield Static(id="own", markup=False)
+        yield Words(id="status")
+        yield Words(id="own")
         yield Static(id="fault", markup=False)
         yield Board(id="board")
         yield Static(id="told", markup=False)
         yield Static(id="said", markup=False)
-        yield Static(id="setting", markup=False)
+        yield Words(id="setting")
         yield Knobs(self.lesson.knobs, self.knobs)
 
     def on_mount(self) -> None:
@@ -214,7 +215,8 @@ class Lab(InTutor, Vertical):
         if isinstance(event, wire.Started):
             self.keep()
             self.before = self.state if self.state.step > 0 else self.before
-            self._kept, self._drawn, self._compared = False, -1, []
+            self._kept, self._compared = False, []
+            self._drawn = self._paid = -1
             self.show_told()
         self.state = fold(self.state, event)
         if isinstance(event, wire.Ready):
@@ -274,7 +276,8 @@ class Lab(InTutor, Vertical):
 
     def restart_engine(self) -> None:
         self.keep()
-        self.state, self._wanted, self._drawn = RunState(own=self.own.exercise if self.own else ""), True, -1
+        self.state, self._wanted = RunState(own=self.own.exercise if self.own else ""), True
+        self._drawn = self._paid = -1
         self.show_status()
         self.open()
 
@@ -471,15 +474,23 @@ class Lab(InTutor, Vertical):
     # ------------------------------------------------------------ drawing
 
     _shown: tuple[str, ...] = ()
+    _nobody_looks = False
 
     def draw(self) -> None:
-        """Draw what was delivered since the last time, and pay for the next."""
-        if self._drawn == self.state.deliveries or not self.state.started or not self.app.may_draw():
+        """Draw what was delivered since the last time, and pay for the next. What is not seen is not drawn."""
+        if self._nobody_looks != (self.app.rate == 0):
+            self._nobody_looks = not self._nobody_looks
+            self.show_status()
+        if not self.state.started or not self.app.may_draw():
             return
-        self._drawn = self.state.deliveries
-        self.redraw()
-        self.app.frame_drawn()
-        self.send(wire.Grant(pictures=self.is_on_screen))
+        seen, latest = self.is_on_screen, self.state.deliveries
+        if seen and self._drawn != latest:
+            self._drawn = latest
+            with self.app.frame():
+                self.redraw()
+        if self._paid != latest:
+            self._paid = latest
+            self.send(wire.Grant(pictures=seen))
 
     @property
     def is_on_screen(self) -> bool:
@@ -539,8 +550,10 @@ class Lab(InTutor, Vertical):
     def show_status(self) -> None:
         if not self.is_mounted:
             return
-        line = "  ".join(fitting(status_parts(self.state, self.lesson, self._wanted), self.content_size.width - 2))
-        self.query_one("#status", Static).update(Text(line, no_wrap=True), layout=False)
+        parts = status_parts(self.state, self.lesson, self._wanted)
+        if self._nobody_looks:
+            parts.insert(1, _("drawing paused: any key goes on"))
+        self.query_one("#status", Words).say("  ".join(fitting(parts, self.content_size.width - 2)))
         self.show_own()
         self.show_setting()
         self.show_fault(self.state.failure)
@@ -554,7 +567,7 @@ class Lab(InTutor, Vertical):
             parts, width = self.race_parts(), self.content_size.width - 2
             if len(parts) > 1 and parts[1] not in fitting(parts, width):
                 parts = [f"{race.MARK} {parts[1]}", *parts[2:]]  # how fast it is says more than its name
-            self.query_one("#own", Static).update(Text("  ".join(fitting(parts, width)), no_wrap=True), layout=False)
+            self.query_one("#own", Words).say("  ".join(fitting(parts, width)))
 
     def race_parts(self) -> list[str]:
         metric = next((name for spec in self.lesson.pictures for name in spec.curves), "")
@@ -578,7 +591,7 @@ class Lab(InTutor, Vertical):
         """All knobs in a line, seed and speed with them: enough to say what is running."""
         values = [f"{knob.label} {knob.format(self.knobs[name])}" for name, knob in self.lesson.knobs.items()]
         parts = fitting([pace_name(self.pace), f"{_('seed')} {self.seed}", *values], self.content_size.width - 2, " · ")
-        self.query_one("#setting", Static).update(Text(" · ".join(parts), no_wrap=True), layout=False)
+        self.query_one("#setting", Words).say(" · ".join(parts))
 
 
 def panels_that_fit(width: int, height: int) -> int:

@@ -43,7 +43,11 @@ class Zygote:
     async def start(self) -> None:
         """Raises DltutorError where it cannot be started even once."""
         server = ForkServer(self.module, self._environment)
-        await server.start()
+        try:
+            await server.start()
+        except BaseException:
+            await server.close()
+            raise
         self._server = server
 
     async def keep(self) -> None:
@@ -99,7 +103,10 @@ class Classroom:
         for folder in (self.settings.users, self.settings.kernels):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         tell(_("Preparing the course. The first time this compiles its kernels, which takes a minute or two ..."))
-        await asyncio.gather(self.grades.start(), *(zygote.start() for zygote in self._zygotes.values()))
+        starting = [self.grades.start(), *(zygote.start() for zygote in self._zygotes.values())]
+        for outcome in await asyncio.gather(*starting, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
         for zygote in self._zygotes.values():
             self._spawn(zygote.keep())
         self._spawn(self.budget.run(self._pages))

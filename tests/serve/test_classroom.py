@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from doors import SAFETY, HandDoor
 
+from dltutor.errors import DltutorError
 from dltutor.serve import classroom as module
 from dltutor.serve.classroom import Classroom, Refusal
 from dltutor.serve.log import Log
@@ -189,3 +190,21 @@ async def test_a_class_that_ends_tells_everybody_and_leaves_nothing_running(clas
             os.kill(session.pid, 0)
     with pytest.raises(Refusal, match="the class has ended"):
         await enter(classroom)
+
+
+async def test_a_class_that_cannot_begin_says_why_and_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SESSIONS", "program")
+    monkeypatch.setattr(module, "ENGINES", "no_such_program")
+    monkeypatch.setattr(module, "Grades", NoGrades)
+    room = Classroom(ForTests(state=tmp_path, open=True), Log(tmp_path / "log"))
+    before = children()
+    with pytest.raises(DltutorError, match="No module named 'no_such_program'"):
+        await room.start(tell=lambda line: None)
+    await room.close(0, "over")
+    assert children() == before
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()

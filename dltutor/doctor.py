@@ -9,18 +9,22 @@ import contextlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
+from dltutor.ui.plots.look import AUTO, DEPTHS, GLYPHS, look_of
 
 PACKAGES = ("numba", "numpy", "scikit-learn", "textual", "rich", "texicode", "pyyaml", "platformdirs")
 CHILD_SECONDS = 60.0
@@ -52,11 +56,12 @@ def report(as_json: bool) -> int:
 
 
 def examine() -> list[Finding]:
+    trip = round_trip()  # before there is other work
     with ThreadPoolExecutor() as pool:
         children = {name: pool.submit(ask, code) for name, code in QUESTIONS.items()}
         checks: tuple[Callable[[], Iterable[Finding]], ...] = (
             software, lambda: compiler(children["compiler"]), cache, progress_file,
-            terminal, connection, lambda: gpu(children["gpu"]), lambda: room(children["room"]),
+            terminal, lambda: connection(trip), lambda: gpu(children["gpu"]), lambda: room(children["room"]),
             lambda: data_sets(children["data"]), lessons,
         )  # fmt: skip
         return [finding for check in checks for finding in check()]
@@ -244,9 +249,7 @@ def progress_file() -> Iterator[Finding]:
 
 
 def terminal() -> Iterator[Finding]:
-    from dltutor.ui.plots.look import look_of
-
-    look, kind = look_of(), os.environ.get("TERM", "")
+    look, kind = look_of(recall=_kept), os.environ.get("TERM", "")
     shown = sys.stdout.isatty()
     dumb = shown and kind in ("", "dumb", "unknown")
     names = [name for name in ("TERM", "COLORTERM", "TERM_PROGRAM") if name in os.environ]
@@ -263,6 +266,15 @@ def terminal() -> Iterator[Finding]:
     yield _glyphs(look.glyphs)
 
 
+def _kept(name: str, default: str) -> str:
+    """What the learner once said of this kind of terminal."""
+    from dltutor.progress import Progress
+
+    with contextlib.suppress(DltutorError), Progress.open() as progress:
+        return str(progress.preference(name, default))
+    return default
+
+
 def _size(shown: bool) -> Iterator[Finding]:
     size = shutil.get_terminal_size()
     small = shown and (size.columns < 80 or size.lines < 24)
@@ -272,30 +284,142 @@ def _size(shown: bool) -> Iterator[Finding]:
 
 def _colours(depth: str, kind: str) -> Finding:
     names = {"true": _("16 million"), "256": "256", "16": "16", "mono": _("none")}
-    hint = ""
+    said = os.environ.get("DLTUTOR_COLORS", "")
+    problem = _not_known("DLTUTOR_COLORS", said, (AUTO, *DEPTHS))
+    hint = "unset DLTUTOR_COLORS" if problem else "" if said else _more_colours(depth, kind)
+    return Finding("colours", names[depth], problem, hint)
+
+
+def _not_known(variable: str, value: str, known: Iterable[str]) -> str:
+    if not value or value.lower() in known:
+        return ""
+    return _("{setting} is none of {values}").format(setting=f"{variable}={value}", values=", ".join(known))
+
+
+def _more_colours(depth: str, kind: str) -> str:
+    if depth == "mono":
+        return "unset NO_COLOR" if os.environ.get("NO_COLOR") else ""
+    if _inside():
+        return ""  # what stands around this terminal decides: see there
+    if depth == "256" and os.environ.get("SSH_CONNECTION"):
+        return _("SetEnv COLORTERM=truecolor   in ~/.ssh/config where you sit, or here --colors true, if it has more")
     if depth == "256":
-        hint = _("export COLORTERM=truecolor   if your terminal has more; ssh does not pass that on")
-    elif depth == "16" and "color" not in kind:
-        hint = _("export TERM=xterm-256color   if your terminal has more")
-    return Finding("colours", names[depth], "", hint)
+        return _("export COLORTERM=truecolor   if your terminal has more")
+    if depth == "16" and "color" not in kind and kind != "linux":
+        return _("export TERM=xterm-256color   if your terminal has more")
+    return ""
 
 
 def _glyphs(glyphs: str) -> Finding:
-    encoding = sys.stdout.encoding or "?"
-    plain = glyphs == "ascii" and not os.environ.get("DLTUTOR_GLYPHS")
-    problem = _("plots are drawn in plain ASCII: this locale or terminal promises no more") if plain else ""
-    return Finding("characters", f"{encoding}, {glyphs}", problem, "export LC_ALL=C.UTF-8" if plain else "")
+    encoding, said = sys.stdout.encoding or "?", os.environ.get("DLTUTOR_GLYPHS", "")
+    value = f"{encoding}, {glyphs}"
+    if problem := _not_known("DLTUTOR_GLYPHS", said, (AUTO, *GLYPHS)):
+        return Finding("characters", value, problem, "unset DLTUTOR_GLYPHS")
+    if glyphs != "ascii" or said:
+        return Finding("characters", value)
+    if look_of(os.environ | {"LC_ALL": "C.UTF-8"}).glyphs == "ascii":  # so it is the terminal, not the locale
+        mend = _("dltutor launch --glyphs block   if its font has blocks")
+        return Finding("characters", value, "", mend)
+    problem = _("plots are drawn in plain ASCII: this locale promises no more")
+    return Finding("characters", value, problem, "export LC_ALL=C.UTF-8")
 
 
-def connection() -> Iterator[Finding]:
+# ---------------------------------------------------------------- the way to it
+
+FAR = 0.1  # seconds to the terminal and back from which on a link is felt
+ASKED = 3  # times
+SILENCE = 2.0  # seconds without an answer
+QUESTION, ANSWER = b"\x1b[6n", re.compile(rb"\x1b\[\d+;\d+R")
+
+
+def connection(trip: float | None) -> Iterator[Finding]:
     remote = os.environ.get("SSH_CONNECTION", "").split()
-    here = _("no: this machine's own terminal")
-    yield Finding("ssh", _("from {address}").format(address=remote[0]) if remote else here)
-    if os.environ.get("TMUX"):
-        hint = _("in ~/.tmux.conf for all colours: set -as terminal-features ',*:RGB'")
-        yield Finding("multiplexer", "tmux", "", "" if os.environ.get("COLORTERM") else hint)
-    elif os.environ.get("STY"):
-        yield Finding("multiplexer", "screen")
+    value = _("from {address}").format(address=remote[0]) if remote else _("no: this machine's own terminal")
+    survive = _("ssh -t HOST tmux new -A -s dltutor dltutor launch   goes on where it was when the link drops")
+    yield Finding("ssh", value, "", survive if remote and not _inside() else "")
+    yield _link(trip)
+    if _inside() == "tmux":
+        hint = _("in ~/.tmux.conf, if your terminal has all colours: set -as terminal-features ',*:RGB'")
+        lacks = look_of().depth not in ("true", "mono")
+        yield Finding("multiplexer", "tmux", "", hint + "; export COLORTERM=truecolor" if lacks else "")
+    elif _inside() == "screen":
+        yield Finding("multiplexer", "screen", "", _("tmux   in its place has all colours"))
+
+
+def _inside() -> str:
+    """The terminal is another program's, which stays when the link breaks."""
+    return "tmux" if os.environ.get("TMUX") else "screen" if os.environ.get("STY") else ""
+
+
+def _link(trip: float | None) -> Finding:
+    if trip is None:
+        return Finding("round trip", _("not measured: the terminal did not answer"))
+    value = _("{ms:.1f} ms to the terminal and back").format(ms=1e3 * trip)
+    if _inside():
+        return Finding("round trip", _("{value}, as far as {program}").format(value=value, program=_inside()))
+    slow = _("ssh -C HOST   sends far fewer bytes: keys and plots come sooner") if trip > FAR else ""
+    return Finding("round trip", value, "", slow)
+
+
+def round_trip() -> float | None:
+    """Seconds until the terminal has answered, the median of a few; None where it does not, or where there is none."""
+    if os.name != "posix" or os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        return None
+    with contextlib.suppress(OSError), open("/dev/tty", "r+b", buffering=0) as tty:  # noqa: PTH123
+        if os.tcgetpgrp(tty.fileno()) == os.getpgrp():  # in the background, asking would stop us
+            return _asked(tty.fileno())
+    return None
+
+
+def _asked(tty: int) -> float | None:
+    import termios
+    import tty as modes
+
+    before = termios.tcgetattr(tty)
+    try:
+        modes.setcbreak(tty, termios.TCSADRAIN)  # which does not throw away what was typed already
+        return _median_answer(tty)
+    finally:
+        termios.tcsetattr(tty, termios.TCSADRAIN, before)
+
+
+def _median_answer(tty: int) -> float | None:
+    times = []
+    while len(times) < ASKED:
+        if _waiting(tty, 0.0):  # keys, which are for whoever reads next
+            break
+        began = time.monotonic()
+        os.write(tty, QUESTION)
+        if not _answered(tty, began + SILENCE):
+            break
+        times.append(time.monotonic() - began)
+    return median(times) if times else None
+
+
+def _answered(tty: int, deadline: float) -> bool:
+    heard = b""
+    while not ANSWER.search(heard):
+        if not _waiting(tty, deadline - time.monotonic()):
+            return False
+        heard += os.read(tty, 256)
+    _put_back(tty, ANSWER.sub(b"", heard))
+    return True
+
+
+def _waiting(tty: int, seconds: float) -> bool:
+    import select
+
+    return bool(select.select([tty], [], [], max(0.0, seconds))[0])
+
+
+def _put_back(tty: int, keys: bytes) -> None:
+    """What was typed meanwhile, as if it came now. Newer kernels don't allow it."""
+    import fcntl
+    import termios
+
+    with contextlib.suppress(OSError):
+        for key in keys:
+            fcntl.ioctl(tty, termios.TIOCSTI, bytes([key]))
 
 
 def gpu(child: Future[dict[str, Any]]) -> Iterator[Finding]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from dltutor import doctor
 from dltutor.doctor import Finding, ask
+from dltutor.progress import Progress
 
 
 def answered(**told: Any) -> Future[dict[str, Any]]:
@@ -32,6 +38,7 @@ def examined(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Finding]
     answers["room"] = {"tier": "namespaces"}
     monkeypatch.setattr(doctor, "QUESTIONS", answers | {"data": {"message": "no Fashion-MNIST", "hint": "get it"}})
     monkeypatch.setattr(doctor, "ask", lambda answer: answer)
+    monkeypatch.setattr(doctor, "round_trip", lambda: None)
     return lambda: {finding.name: finding for finding in doctor.examine()}
 
 
@@ -43,7 +50,17 @@ def test_on_a_machine_that_works_all_is_named_and_nothing_stops(dltutor):
     assert report["ok"]
     for name in ("python", "packages", "numba", "threading layer", "kernel cache", "progress", "terminal", "size"):
         assert found[name]["value"]
-    for name in ("colours", "characters", "ssh", "gpu", "your code", "data sets", "Fashion-MNIST", "lessons"):
+    for name in (
+        "colours",
+        "characters",
+        "ssh",
+        "round trip",
+        "gpu",
+        "your code",
+        "data sets",
+        "Fashion-MNIST",
+        "lessons",
+    ):
         assert found[name]["value"]
 
 
@@ -134,22 +151,144 @@ def test_a_gpu_or_why_not(monkeypatch, told, driver, problem, mend):
     assert not finding.stops
 
 
+FAR = {"SSH_CONNECTION": "192.0.2.7 50000 192.0.2.1 22"}
+PERSONAL = ("SSH_CONNECTION", "TMUX", "STY", "COLORTERM", "TERM_PROGRAM", "WT_SESSION", "LC_TERMINAL")
+
+
 @pytest.mark.parametrize(
     ("environment", "name", "told"),
     [
-        ({"TERM": "xterm-256color", "COLORTERM": ""}, "colours", "COLORTERM=truecolor"),
-        ({"TERM": "xterm", "COLORTERM": ""}, "colours", "TERM=xterm-256color"),
+        ({"TERM": "xterm-256color"}, "colours", "export COLORTERM=truecolor"),
+        ({"TERM": "xterm-256color"} | FAR, "colours", "SetEnv COLORTERM=truecolor   in ~/.ssh/config"),
+        ({"TERM": "xterm"}, "colours", "TERM=xterm-256color"),
+        ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, "colours", "unset NO_COLOR"),
+        ({"DLTUTOR_COLORS": "many"}, "colours", "DLTUTOR_COLORS=many is none of auto, true, 256, 16, mono"),
         ({"LC_ALL": "C"}, "characters", "LC_ALL=C.UTF-8"),
-        ({"SSH_CONNECTION": "192.0.2.7 50000 192.0.2.1 22"}, "ssh", "192.0.2.7"),
-        ({"TMUX": "/tmp/tmux-0/default,1,0", "COLORTERM": ""}, "multiplexer", "tmux.conf"),
-        ({"STY": "1.pts", "TMUX": ""}, "multiplexer", "screen"),
+        ({"TERM": "linux", "LC_ALL": "C.UTF-8"}, "characters", "--glyphs block"),
+        ({"DLTUTOR_GLYPHS": "stars"}, "characters", "unset DLTUTOR_GLYPHS"),
+        (FAR, "ssh", "192.0.2.7"),
+        (FAR, "ssh", "tmux new -A"),
+        ({"TMUX": "/tmp/tmux-0/default,1,0", "TERM": "tmux-256color"}, "multiplexer", "tmux.conf"),
+        ({"STY": "1.pts", "TERM": "screen"}, "multiplexer", "screen"),
     ],
 )
 def test_the_terminal_and_the_way_to_it(examined, monkeypatch, environment, name, told):
+    for variable in PERSONAL:
+        monkeypatch.delenv(variable, raising=False)
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     finding = examined()[name]
-    assert told in f"{finding.value} {finding.mend}"
+    assert told in f"{finding.value} {finding.problem} {finding.mend}"
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"TERM": "xterm-kitty"} | FAR, "colours"),
+        ({"TERM": "xterm-kitty", "DLTUTOR_COLORS": "256"}, "colours"),
+        ({"TERM": "linux"}, "colours"),
+        ({"TMUX": "/tmp/tmux-0/default,1,0"} | FAR, "ssh"),  # what would keep it is there
+        ({"TMUX": "/tmp/tmux-0/default,1,0", "COLORTERM": "truecolor"}, "multiplexer"),
+        ({"LC_ALL": "C.UTF-8"}, "characters"),
+        ({}, "ssh"),
+    ],
+)
+def test_where_all_is_well_nothing_is_advised(examined, monkeypatch, environment, name):
+    for variable in PERSONAL:
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert examined()[name].mend == ""
+
+
+def test_what_the_learner_once_saw_is_what_the_doctor_tells(examined, monkeypatch):
+    monkeypatch.setenv("TERM", "foot")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    with Progress.open() as progress:
+        progress.set_preference("glyphs of foot", "block")
+    assert examined()["characters"].value.endswith(", block")
+
+
+# ---------------------------------------------------------------- the link
+
+
+@pytest.mark.parametrize(
+    ("trip", "environment", "value", "mend"),
+    [
+        (0.0123, FAR, "12.3 ms", ""),
+        (0.25, FAR, "250.0 ms", "ssh -C"),
+        (0.25, FAR | {"TMUX": "x"}, "as far as tmux", ""),
+        (None, FAR, "not measured", ""),
+    ],
+)
+def test_the_links_round_trip_and_what_makes_it_shorter(monkeypatch, trip, environment, value, mend):
+    for variable in ("TMUX", "STY"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, setting in environment.items():
+        monkeypatch.setenv(variable, setting)
+    finding = next(finding for finding in doctor.connection(trip) if finding.name == "round trip")
+    assert value in finding.value
+    assert mend in finding.mend and bool(mend) == bool(finding.mend)
+
+
+class Answering(Thread):
+    """A terminal that reports its cursor, after it has pressed some keys."""
+
+    def __init__(self, keys: bytes = b"") -> None:
+        super().__init__(daemon=True)
+        self.screen, self.tty = os.openpty()
+        self.keys = keys
+        os.write(self.screen, keys)
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while asked := os.read(self.screen, 256).count(doctor.QUESTION):
+                os.write(self.screen, asked * b"\x1b[12;7R")
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[..., Answering]]:
+    made: list[Answering] = []
+
+    def make(*arguments: Any) -> Answering:
+        made.append(Answering(*arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        os.close(each.tty)
+        os.close(each.screen)
+
+
+def test_the_terminal_is_asked_and_left_as_it_was(answering):
+    terminal = answering()
+    before = termios.tcgetattr(terminal.tty)
+    terminal.start()
+    trip = doctor._asked(terminal.tty)
+    assert trip is not None and 0 < trip < doctor.SILENCE
+    assert termios.tcgetattr(terminal.tty) == before
+
+
+def test_a_terminal_that_does_not_answer_is_not_waited_for_long(answering, monkeypatch):
+    monkeypatch.setattr(doctor, "SILENCE", 0.01)
+    terminal = answering()
+    before = termios.tcgetattr(terminal.tty)
+    assert doctor._asked(terminal.tty) is None
+    assert termios.tcgetattr(terminal.tty) == before
+
+
+def test_keys_that_were_typed_ahead_are_not_lost(answering):
+    terminal = answering(b"ls\n")
+    assert doctor._asked(terminal.tty) is None
+    assert os.read(terminal.tty, 10) == b"ls\n"
+
+
+def test_without_a_terminal_there_is_nothing_to_measure():
+    call = subprocess.run(
+        [sys.executable, "-c", "from dltutor import doctor; print(doctor.round_trip())"],
+        capture_output=True, text=True, start_new_session=True, check=True,
+    )  # fmt: skip
+    assert call.stdout == "None\n"
 
 
 def test_a_dumb_terminal_stops_the_application(monkeypatch):

@@ -365,7 +365,7 @@ def round_trip() -> float | None:
     """Seconds until the terminal has answered, the median of a few; None where it does not, or where there is none."""
     if os.name != "posix" or os.environ.get("TERM", "") in ("", "dumb", "unknown"):
         return None
-    with contextlib.suppress(OSError), open("/dev/tty", "r+b", buffering=0) as tty:  # noqa: PTH123
+    with contextlib.suppress(OSError), open("/dev/tty", "r+b", buffering=0) as tty:
         if os.tcgetpgrp(tty.fileno()) == os.getpgrp():  # in the background, asking would stop us
             return _asked(tty.fileno())
     return None
@@ -384,7 +384,7 @@ def _asked(tty: int) -> float | None:
 
 
 def _median_answer(tty: int) -> float | None:
-    times = []
+    times: list[float] = []
     while len(times) < ASKED:
         if _waiting(tty, 0.0):  # keys, which are for whoever reads next
             break

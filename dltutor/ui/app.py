@@ -15,12 +15,14 @@ from textual.app import App, SystemCommand
 from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.timer import Timer
 
 from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.lesson.course import Course, catalogue
 from dltutor.progress import Progress
+from dltutor.ui import resume
 from dltutor.ui.plots.look import Look, memory_of
 from dltutor.ui.screens.home import Home
 from dltutor.ui.terminal import TerminalMixin
@@ -35,7 +37,6 @@ if TYPE_CHECKING:  # not needed for the first paint
 
 
 HUNG_UP = 128 + signal.SIGHUP  # exit code
-LAST_SECONDS = 5.0  # that an application without a terminal has left
 
 
 class Tutor(TerminalMixin, App[None]):
@@ -69,6 +70,8 @@ class Tutor(TerminalMixin, App[None]):
         self._look = look
         self._first_lesson, self._review_first = lesson, review
         self._notice = ""  # the last thing said of the progress file
+        self._open_place = resume.OpenPlace(progress)
+        self._place_timer: Timer | None = None  # runs while a change of place is not kept yet
         self._play = play
         self.asks_glyphs = False  # whether to ask at the start which of them the terminal has
         self._spare: EngineLink | None = None
@@ -189,23 +192,71 @@ class Tutor(TerminalMixin, App[None]):
             await self._choose_glyphs()
         if self._first_lesson:
             self.open_lesson(self._first_lesson)
-        if self._review_first:
+        elif self._review_first:
             self.open_review()
+        else:
+            await self.go_back()
+
+    # ------------------------------------------------------------ a sitting that broke off
+
+    def place_changed(self) -> None:
+        """The learner is elsewhere now: it is kept soon."""
+        if self._place_timer is None and not self._play:
+            self._place_timer = self.set_timer(resume.PERIOD, self.keep_place)
+
+    def keep_place(self) -> None:
+        self._place_timer = None
+        with self.writing():
+            self._open_place.keep(resume.place_of(self.screen_stack))
+
+    async def go_back(self) -> None:
+        """To where the last sitting broke off, if it did; what is no longer there is left out."""
+        place = self._open_place.left_behind(alone=self.is_hosted)
+        with contextlib.suppress(DltutorError):
+            await self._go_to(place)
+        if self.screen_stack[1:]:
+            self.notify(_("You are back where you were."), title=_("The last session broke off"), timeout=8)
+
+    async def _go_to(self, place: resume.Place) -> None:
+        if "lesson" in place:
+            await self._open_at(place)
+        if "review" in place:
+            from dltutor.ui.screens.review import ReviewScreen
+
+            await self.push_screen(ReviewScreen(place["review"]))
+
+    async def _open_at(self, place: resume.Place) -> None:
+        from dltutor.ui.screens.lesson import LessonScreen
+
+        lesson = self.course.find(place["lesson"]).load()
+        known = self.progress.place(lesson.id)
+        if "section" in place:
+            with self.writing():
+                setting = known.setting if known else {}
+                self.progress.set_place(lesson.id, place["section"], place.get("scroll", 0.0), setting)
+        screen = LessonScreen(lesson)
+        await self._show_lesson(screen)
+        screen.go_to(place)
+        if "task" in place:
+            await screen.open_task(place["task"].get("name", ""), place["task"])
+
+    # ------------------------------------------------------------ signals
 
     def _hear_signals(self) -> None:
         """A polite end, and a terminal that is gone: either way everything is kept."""
         import asyncio
 
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, lambda: self.run_worker(self.action_leave_app()))
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self._hang_up()))
+        loop.add_signal_handler(signal.SIGTERM, lambda: self.run_worker(self.leave()))
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
 
-    async def _hang_up(self) -> None:
-        """Nobody is there to restore a terminal for, and writing to it would block for ever."""
-        import asyncio
-
+    def _hang_up(self) -> None:
+        """Nobody is there to restore a terminal for, and writing to it would block for ever; engines end with us."""
         try:
-            await asyncio.wait_for(self._close_screens(), LAST_SECONDS)
+            self.save()
+            for screen in self.screen_stack:
+                if lab := getattr(screen, "lab", None):
+                    lab.keep()
         finally:
             os._exit(HUNG_UP)
 
@@ -253,8 +304,22 @@ class Tutor(TerminalMixin, App[None]):
         self.push_screen(Message(title, text))
 
     async def action_leave_app(self) -> None:
+        with self.writing():
+            self._open_place.forget()
+        await self.leave()
+
+    async def leave(self) -> None:
+        """The next sitting goes on here."""
+        self.save()
         await self._close_screens()
         self.exit()
+
+    def save(self) -> None:
+        """Keep all there is, now."""
+        for screen in self.screen_stack:
+            if hasattr(screen, "save") and screen.is_mounted:
+                screen.save()
+        self.keep_place()
 
     async def _close_screens(self) -> None:
         for screen in self.screen_stack:

@@ -78,7 +78,7 @@ async def _rehearse(theme: str) -> None:
         tutor.leave_stylesheet()
 
 
-async def _play(pilot: Pilot[None]) -> None:
+async def _play(pilot: Pilot[Any]) -> None:
     """Through a lesson and its exercise, its hunt and the dialogs."""
     tutor = pilot.app
     assert isinstance(tutor, Hosted)
@@ -102,7 +102,7 @@ def _one_of_each(lesson: Lesson) -> list[str]:
     return list(names.values())
 
 
-async def _settled(pilot: Pilot[None], screen: type[Screen]) -> None:
+async def _settled(pilot: Pilot[Any], screen: type[Screen]) -> None:
     while not isinstance(pilot.app.screen, screen):
         await pilot.pause(0.01)
     await pilot.pause()

@@ -31,17 +31,18 @@ from dltutor.ui.widgets.verdict import VerdictPane
 
 WIDE = 100  # columns from which on all is seen at once
 LOSS = 1.0  # seconds of writing that a kill may cost
+Place = dict[str, Any]  # see ui/resume.py
 Outcome = tuple[str, wire.Own, dict[str, Any]] | None  # ("train", with what, how the lab is set), or nothing
 
 
-def task_screen(lesson: Lesson, name: str) -> ExerciseScreen:
+def task_screen(lesson: Lesson, name: str, place: Place | None = None) -> ExerciseScreen:
     """The screen of the exercise or the hunt `name`. Raises DltutorError where it can't be read."""
     exercise = exercises.load(lesson, name)
     if not exercise.hunt:
-        return ExerciseScreen(lesson, exercise)
+        return ExerciseScreen(lesson, exercise, place)
     from dltutor.ui.screens.hunt import HuntScreen
 
-    return HuntScreen(lesson, exercise)
+    return HuntScreen(lesson, exercise, place)
 
 
 def where_to_write(text: str) -> tuple[int, int]:
@@ -95,9 +96,10 @@ class ExerciseScreen(SizedScreen[Outcome]):
         bind("m", "source", "", "formulas as drawn, or as they are written"),
     ]
 
-    def __init__(self, lesson: Lesson, exercise: Exercise) -> None:
+    def __init__(self, lesson: Lesson, exercise: Exercise, place: Place | None = None) -> None:
+        """At `place`; without one, where the learner left it."""
         super().__init__()
-        self.lesson, self.exercise = lesson, exercise
+        self.lesson, self.exercise, self._place = lesson, exercise, place
         self.file = Manuscript(exercise)
         self._timer: Timer | None = None
         self._check: Worker[None] | None = None
@@ -214,6 +216,7 @@ class ExerciseScreen(SizedScreen[Outcome]):
         self.add_class(f"-at-{name}")
         self.panes()[name].focus()
         self.refresh_bindings()
+        self.app.place_changed()
 
     def action_turn(self, by: int) -> None:
         names = list(self.panes())
@@ -249,6 +252,10 @@ class ExerciseScreen(SizedScreen[Outcome]):
     def on_editor_left(self) -> None:
         self.editor.read_only = True
         self.refresh_bindings()
+        self.app.place_changed()
+
+    def on_text_area_selection_changed(self) -> None:
+        self.app.place_changed()
 
     def on_text_area_changed(self, _event: TextArea.Changed) -> None:
         if self.editor.text == self.file.text:
@@ -488,15 +495,23 @@ class ExerciseScreen(SizedScreen[Outcome]):
     def _place_name(self) -> str:
         return f"place of {self.exercise.key}"
 
-    def _keep_place(self) -> None:
+    def place(self) -> Place:
+        return {"task": self._here() | {"name": self.exercise.name, "writes": self.writes}}
+
+    def _here(self) -> Place:
         row, column = self.editor.cursor_location
         pane = "code" if self.pane in ("verdict", "solution") else self.pane
+        return {"pane": pane, "row": row, "column": column}
+
+    def _keep_place(self) -> None:
         with self.app.writing():
-            self.app.progress.set_preference(self._place_name, {"pane": pane, "row": row, "column": column})
+            self.app.progress.set_preference(self._place_name, self._here())
 
     def _restore_place(self) -> None:
-        place = self.app.progress.preference(self._place_name, {})
+        place = self._place or self.app.progress.preference(self._place_name, {})
         row, column = where_to_write(self.file.text)
         self.editor.move_cursor(self.editor.clamp_visitable((place.get("row", row), place.get("column", column))))
         pane = place.get("pane", self.first_pane)
         self.show_pane(pane if pane in self.panes() else "task")
+        if place.get("writes"):
+            self.action_edit()

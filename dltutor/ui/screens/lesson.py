@@ -7,6 +7,7 @@ from typing import Any
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.widget import AwaitMount
 from textual.widgets import Static
 
 from dltutor import wire
@@ -140,6 +141,7 @@ class LessonScreen(SizedScreen[None]):
             self.show_text()
             self.reader.focus()
             self.save()
+            self.app.place_changed()
         elif by > 0:
             self.notify(_("That was the last section: this lesson is done. Esc goes back to the course."))
         self.show_top()
@@ -169,14 +171,16 @@ class LessonScreen(SizedScreen[None]):
             cards[(at + 1) % len(cards)].focus()
 
     def on_task_card_chosen(self, message: TaskCard.Chosen) -> None:
-        from dltutor.ui.screens.exercise import task_screen  # its editor is not needed for reading
-
         try:
-            screen = task_screen(self.lesson, message.name)
+            self.open_task(message.name)
         except DltutorError as error:
             self.app.say(_("This exercise cannot be opened"), str(error))
-            return
-        self.app.push_screen(screen, self._after_task)
+
+    def open_task(self, name: str, place: dict[str, Any] | None = None) -> AwaitMount:
+        """At `place`; without one, where the learner left it. Raises DltutorError where it can't be read."""
+        from dltutor.ui.screens.exercise import task_screen  # its editor is not needed for reading
+
+        return self.app.push_screen(task_screen(self.lesson, name, place), self._after_task)
 
     def _after_task(self, outcome: tuple[str, wire.Own, dict[str, Any]] | None) -> None:
         self.reader.renew_cards()
@@ -190,6 +194,9 @@ class LessonScreen(SizedScreen[None]):
         from dltutor.ui.screens.review import ReviewScreen
 
         self.app.push_screen(ReviewScreen())
+
+    def on_reader_scrolled(self) -> None:
+        self.app.place_changed()
 
     def on_lab_compared(self) -> None:
         self.reader.renew_cards()
@@ -254,6 +261,7 @@ class LessonScreen(SizedScreen[None]):
         elif not isinstance(self.focused, Card):
             self.reader.focus()
         self.refresh_bindings()
+        self.app.place_changed()
 
     def show_lab(self) -> None:
         if self.lab:
@@ -263,6 +271,7 @@ class LessonScreen(SizedScreen[None]):
             self.lab.focus()
             self.call_after_refresh(self.lab.redraw)
             self.refresh_bindings()
+            self.app.place_changed()
 
     @property
     def in_lab(self) -> bool:
@@ -280,6 +289,7 @@ class LessonScreen(SizedScreen[None]):
         self.toggle_class("-full")
         self.refresh_bindings()
         self.set_class(lab is not None, "-lab")
+        self.app.place_changed()
         if lab:
             self.call_after_refresh(lab.redraw)
 
@@ -309,6 +319,16 @@ class LessonScreen(SizedScreen[None]):
         return [Guess(prediction, guess) for prediction, guess in given if fits(prediction, guess)]
 
     # ------------------------------------------------------------ keeping
+
+    def place(self) -> dict[str, Any]:
+        place = {"lesson": self.lesson.id, "section": self.reader.section.id, "scroll": float(self.reader.scroll_y)}
+        return place | {name: True for name in ("lab", "full") if self.has_class(f"-{name}")}
+
+    def go_to(self, place: dict[str, Any]) -> None:
+        """To the part of the screen that was looked at."""
+        self.set_class(place.get("full", False), "-full")
+        if place.get("lab") and self.one_at_a_time:
+            self.show_lab()
 
     def save(self) -> None:
         setting = self.lab.setting() if self.lab else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import Any
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -111,6 +112,10 @@ def _set_apart(tex: str) -> str:
     return f"${tex}$" if len(prose.drawn(tex)) == 1 else f"\0{tex}\0"
 
 
+def _name(due: Due) -> dict[str, str]:
+    return {"lesson": due.lesson, "item": due.item}
+
+
 class ReviewScreen(SizedScreen[None]):
     DEFAULT_CSS = """
     ReviewScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
@@ -129,8 +134,10 @@ class ReviewScreen(SizedScreen[None]):
         bind("escape", "leave", "leave", "leave; everything is kept, the rest stays due"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, first: dict[str, str] | None = None) -> None:
+        """Begins with the card that `first` names, where that is still due."""
         super().__init__()
+        self._first = first or {}
         self._due: list[Due] = []
         self._unreadable: list[str] = []
         self._at = -1  # -1: they are still being looked for
@@ -147,7 +154,7 @@ class ReviewScreen(SizedScreen[None]):
 
     async def _begin(self) -> None:
         self._due = await asyncio.to_thread(self._look)
-        await self._turn_to(0)
+        await self._turn_to(next((at for at, due in enumerate(self._due) if _name(due) == self._first), 0))
 
     def _look(self) -> list[Due]:
         due = schedule.due(self.app.progress, self.app.course)
@@ -189,6 +196,10 @@ class ReviewScreen(SizedScreen[None]):
         body.scroll_home(animate=False)
         self._show_top()
         self.refresh_bindings()
+        self.app.place_changed()
+
+    def place(self) -> dict[str, Any]:
+        return {"review": _name(self.current)} if self.current else {}
 
     def _card(self, due: Due) -> Card:
         content = due.question.content

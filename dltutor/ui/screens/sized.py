@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.screen import Screen, ScreenResultType
 
 from dltutor.ui.typed import InTutor
@@ -16,3 +18,10 @@ class SizedScreen(InTutor, Screen[ScreenResultType]):
         for extent, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
             fitting = [name for least, name in sorted(breakpoints or []) if least <= extent]
             self.add_class(*fitting[-1:])
+
+    def place(self) -> dict[str, Any]:
+        """What brings the learner back to where they are on it: see ui/resume.py."""
+        return {}
+
+    def on_screen_resume(self) -> None:
+        self.app.place_changed()

@@ -102,6 +102,9 @@ class Reader(InTutor, VerticalScroll):
     """
     BINDINGS = [bind("escape", "read_on", "text", "back to the text")]
 
+    class Scrolled(Message):
+        """Another part of the section is seen."""
+
     def __init__(self, lesson: Lesson, section: int, **options: Any) -> None:
         super().__init__(**options)
         self.lesson = lesson
@@ -184,6 +187,10 @@ class Reader(InTutor, VerticalScroll):
             prediction.restore()
         for task in self.query(TaskCard):
             task.renew()
+
+    def watch_scroll_y(self, before: float, now: float) -> None:
+        super().watch_scroll_y(before, now)
+        self.post_message(self.Scrolled())
 
     def on_focus(self) -> None:
         for prediction in self.query(PredictCard):

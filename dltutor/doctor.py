@@ -339,9 +339,9 @@ def connection(trip: float | None) -> Iterator[Finding]:
     yield Finding("ssh", value, "", survive if remote and not _inside() else "")
     yield _link(trip)
     if _inside() == "tmux":
-        hint = _("in ~/.tmux.conf, if your terminal has all colours: set -as terminal-features ',*:RGB'")
+        hint = _("set -as terminal-features ',*:RGB'   in ~/.tmux.conf, and here --colors true, if it has more")
         lacks = look_of().depth not in ("true", "mono")
-        yield Finding("multiplexer", "tmux", "", hint + "; export COLORTERM=truecolor" if lacks else "")
+        yield Finding("multiplexer", "tmux", "", hint if lacks else "")
     elif _inside() == "screen":
         yield Finding("multiplexer", "screen", "", _("tmux   in its place has all colours"))
 

@@ -6,29 +6,72 @@ _enable_mouse_support, _disable_mouse_support; WriterThread._queue.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import signal
 import threading
+from typing import Any, TextIO, cast
 
 from textual.app import ScreenStackError
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import CursorPosition
 from textual.message import Message
 
 from dltutor.i18n import _
+from dltutor.ui.pacer import Pacer
 
 # Clicks, the wheel, and moves with a button held. Textual also asks for every move: over a link each would cost bytes.
 MOUSE_MODES = (1000, 1002, 1006)
 BATCH = 64  # keys that are read before the application must have done with them
 PAUSE = 0.005  # seconds until the application is asked again
 PATIENCE = 0.05  # seconds between two looks whether it ends meanwhile
+LAST_ANSWER = 1.0  # seconds that quitting waits for one
 LINK_SECONDS = 20.0  # that an address stays on the screen: long enough to copy it
+
+
+class Gauge:
+    """The terminal for the thread that writes on it, and whether it is at it."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        assert file, "standard error is closed"
+        self._file = file
+        self.is_writing = False
+
+    def write(self, text: str) -> None:
+        self.is_writing = True
+        with contextlib.suppress(OSError):  # the terminal is gone: `_watch` ends us, and until then nobody waits
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+        self.is_writing = False
+
+    def fileno(self) -> int:
+        return self._file.fileno()
 
 
 class TutorDriver(LinuxDriver):
     """Textual's driver for a terminal, also where that is at the other end of a slow link."""
 
-    _read = 0  # keys and the like since the application last had done with all
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._gauge = Gauge(self._file)
+        self._file = cast(Any, self._gauge)
+        self._read = 0  # keys and the like since the application last had done with all
+        self._answers = False  # it has answered at least once
+        self._answered = threading.Event()  # what it was asked last
+        self._answered.set()
+        self._watching = False
+
+    # ------------------------------------------------------------ what comes in
 
     def process_message(self, message: Message) -> None:
         """In the thread that reads. However fast somebody types or pastes: what cannot be done yet is not read yet."""
+        if isinstance(message, CursorPosition):
+            self._answers = True
+            self._answered.set()
         self._read += 1
         if self._read > BATCH:
             self._read = 0
@@ -49,10 +92,37 @@ class TutorDriver(LinuxDriver):
             pumps = [self._app]
         return not any(pump.message_queue_size for pump in pumps)
 
+    def disable_input(self) -> None:
+        """After an answer that is on its way: in the shell it would stand as if it had been typed."""
+        if self._answers:
+            self._answered.wait(LAST_ANSWER)
+        self._answered.set()
+        super().disable_input()
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()
+        if not self._watching:
+            self._watching = True
+            threading.Thread(target=self._watch, daemon=True, name="dltutor-terminal").start()
+
+    def _watch(self) -> None:
+        """Hang up when the terminal is gone, also where the system tells only others: reading goes on at its end."""
+        terminal = select.poll()
+        terminal.register(self.fileno, 0)  # its end is told in any case
+        terminal.poll()
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    # ------------------------------------------------------------ what goes out
+
     def congested(self) -> bool:
         """Whether the last frame is still being written."""
         writer = self._writer_thread
-        return writer is not None and not writer._queue.empty()
+        return writer is not None and (self._gauge.is_writing or not writer._queue.empty())
+
+    def write(self, data: str) -> None:
+        if Pacer.QUESTION in data:
+            self._answered.clear()
+        super().write(data)
 
     def _enable_mouse_support(self) -> None:
         self._set_mouse("h")

@@ -107,6 +107,7 @@ class Lab(InTutor, Vertical):
         self._compared: list[questions.Comparison] = []  # the guesses with what happened
         self._make_link = link
         self._link: Link | None = None
+        self._sending: set[asyncio.Task[None]] = set()  # held, as the loop does not hold them
         self._swap = asyncio.Lock()  # of engines: one at a time, so that none is left behind
         self._left = False
         self._compiles_first = False  # ours, which a locked engine could not keep
@@ -186,7 +187,9 @@ class Lab(InTutor, Vertical):
     def send(self, command: wire.Command) -> None:
         if self._link:
             self._watchdog.sent(command)
-            self.run_worker(self._link.send(command), group="commands")
+            task = asyncio.create_task(self._link.send(command))  # a worker would cost half as much as a picture
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     def tick(self) -> None:
         if self.own and self._watchdog.tick(REDRAW, self.state.status):

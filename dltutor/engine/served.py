@@ -20,7 +20,7 @@ from dltutor.engine.process import readable, work
 from dltutor.i18n import _
 from dltutor.kernels import device, kept
 from dltutor.kernels.ahead import Ahead
-from dltutor.kernels.compile import prepare
+from dltutor.kernels.compile import Kernel, prepare
 from dltutor.kernels.launch import addresses, form, replayer
 from dltutor.kernels.own import compile_own
 from dltutor.lesson.course import catalogue
@@ -67,7 +67,7 @@ def _load(kernels: list[str]) -> None:
     with Ahead(device.name(), kernels):
         for name in kernels:
             device.kernel(name).warm()
-    addresses([form(device.kernel(name)) for name in kernels])
+    addresses([form(kernel) for kernel in map(device.kernel, kernels) if isinstance(kernel, Kernel)])
 
 
 # ---------------------------------------------------------------- in a fork

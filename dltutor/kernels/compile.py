@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.kernels import machine_code, shape_errors
+from dltutor.kernels import machine, machine_code, shape_errors
 
 Vector = NDArray[Any]
 Matrix = NDArray[Any]
@@ -537,13 +537,8 @@ def use_wide_registers(config: Any) -> None:
 
     NUMBA_CPU_FEATURES in the environment still decides, and so does NUMBA_CPU_NAME.
     """
-    from llvmlite import binding
-
-    if config.CPU_FEATURES is not None or config.CPU_NAME is not None:
-        return
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        config.CPU_FEATURES = features.flatten() + ",-prefer-256-bit"
+    if config.CPU_FEATURES is None and config.CPU_NAME is None and machine.wide_registers():
+        config.CPU_FEATURES = machine.wide_registers()
         os.environ["NUMBA_CPU_FEATURES"] = config.CPU_FEATURES  # it reads all settings anew when one changes
 
 

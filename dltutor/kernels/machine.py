@@ -35,6 +35,14 @@ def target() -> Any:
 
 
 @cache
+def wide_registers() -> str:
+    """What this processor can, its widest registers wanted too: LLVM leaves them alone unless told. Empty where it has
+    none."""
+    features = llvm().get_host_cpu_features()
+    return features.flatten() + ",-prefer-256-bit" if features.get("avx512f") else ""
+
+
+@cache
 def processor() -> str:
     """What machine code depends on, besides its source."""
     parts = llvm().get_default_triple(), llvm().get_host_cpu_name(), llvm().get_host_cpu_features().flatten()

@@ -46,8 +46,14 @@ def key(kernel: Kernel) -> str:
     """What the machine code was made from and with."""
     from dltutor.kernels.compile import source_stamp
 
-    chosen = (os.environ.get(f"NUMBA_CPU_{name}", "") for name in ("NAME", "FEATURES"))
-    return kept.key(source_stamp(), kept.source(kernel.py_func), machine.processor(), *chosen, signature(kernel))
+    return kept.key(source_stamp(), kept.source(kernel.py_func), machine.processor(), *chosen(), signature(kernel))
+
+
+def chosen() -> list[str]:
+    """The processor that somebody has chosen; that wide registers are wanted goes without saying, and is set here too
+    once Numba is loaded."""
+    named = [os.environ.get(f"NUMBA_CPU_{name}", "") for name in ("NAME", "FEATURES")]
+    return ["" if name == machine.wide_registers() else name for name in named]
 
 
 def signature(kernel: Kernel) -> str:

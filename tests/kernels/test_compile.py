@@ -98,6 +98,20 @@ print((y == np.float32(1 / 70)).all(), "numba" in sys.modules)
     assert python(program, NUMBA_CACHE_DIR=str(tmp_path)) == "True False"
 
 
+def test_whether_numba_is_loaded_changes_nothing_of_what_is_kept() -> None:
+    """Loading it sets variables that would choose a processor, had somebody else set them."""
+    program = """
+from dltutor.kernels import machine_code
+from dltutor.kernels.compile import prepare
+from dltutor.kernels.sgd import sgd_step
+before = machine_code.key(sgd_step)
+prepare()
+print(machine_code.key(sgd_step) == before)
+"""
+    assert python(program) == "True"
+    assert python(program, NUMBA_CPU_NAME="generic") == "True"
+
+
 def test_a_change_in_any_kernel_s_source_compiles_again(tmp_path: Path) -> None:
     """Numba alone would notice a change in the kernel's own file only, and dense.py's kernels stand in three."""
     program = """

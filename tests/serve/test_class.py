@@ -1,0 +1,215 @@
+"""A class as its learners have it: the whole application, engines and checks, through the real `ssh`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dltutor.bench.clients import Client, Server
+from dltutor.bench.terminal import environment_of
+
+Come = Callable[..., Client]
+SAFETY = 20  # seconds that nothing here takes
+MB = 1 << 20
+
+
+@pytest.fixture
+def ada(server: Server, learner: Come) -> Iterator[Client]:
+    """A new learner each time."""
+    client = learner(server, "ada", 120, 32)
+    client.until("Part 1")
+    yield client
+
+
+def pid_of(server: Server) -> int:
+    """Of the newest session."""
+    return next(event["pid"] for event in reversed(server.events) if event["event"] == "session opened")
+
+
+def wait_for(fact: Callable[[], Any], seconds: float = SAFETY) -> float:
+    """Seconds until it was so."""
+    began = time.monotonic()
+    while not fact():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def memory(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def settled_memory(pid: int) -> int:
+    """Of a session that has painted and now waits."""
+    before, now = 0, memory(pid)
+    while abs(now - before) > 64 << 10:
+        time.sleep(0.5)
+        before, now = now, memory(pid)
+    return now
+
+
+def open_files(server: Server) -> int:
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def children(pid: int) -> list[int]:
+    """And theirs."""
+    try:
+        direct = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*direct, *(grandchild for child in direct for grandchild in children(child))]
+
+
+def into_the_exercise(client: Client) -> None:
+    """From the course to the first exercise of the first lesson."""
+    client.press("\r")
+    client.until("space runs")
+    for section in (2, 3, 4):
+        client.press("n")
+        client.until(f"{section}/12")
+    client.press("e")
+    client.until("enter opens it")
+    client.press("\r")
+    client.until("Write the gradient of the loss")
+
+
+# ---------------------------------------------------------------- a learner at work
+
+
+def test_a_learner_trains_the_first_lesson(ada: Client) -> None:
+    ada.press("\r")
+    ada.until("space runs")
+    ada.press(" ")
+    ada.until("training")
+    ada.press("x")
+
+
+def test_what_a_learner_writes_is_checked_and_trains(ada: Client) -> None:
+    into_the_exercise(ada)
+    ada.press("c")
+    ada.until("nothing was added to it")
+    ada.press("t")
+    ada.until("your mse_backward")
+    ada.until("a step: yours")
+
+
+def test_whoever_comes_again_goes_on_where_they_were(server: Server, learner: Come, ada: Client) -> None:
+    into_the_exercise(ada)
+    ada.send(signal.SIGKILL)
+    again = learner(server, "ada", 120, 32)
+    again.until("Write the gradient of the loss")
+
+
+def test_whoever_goes_on_elsewhere_is_told_where_they_were_before(server: Server, learner: Come, ada: Client) -> None:
+    into_the_exercise(ada)
+    elsewhere = learner(server, "ada", 100, 30)
+    elsewhere.until("Write the gradient of the loss")
+    ada.until("You went on elsewhere")
+    assert ada.code() == 0
+
+
+# ---------------------------------------------------------------- its end
+
+
+def test_t8_when_a_client_is_killed_its_session_is_gone_at_once(server: Server, ada: Client) -> None:
+    ada.press("\r")
+    ada.until("space runs")
+    pid = pid_of(server)
+    ada.send(signal.SIGKILL)
+    assert wait_for(lambda: is_gone(pid)) < 0.5
+
+
+def test_t8_sessions_leave_no_file_open_and_no_process(server: Server, learner: Come) -> None:
+    files, processes = open_files(server), len(children(server.pid))
+    for number in range(3):
+        learners = [learner(server, f"learner{place}", 120, 32) for place in range(3)]
+        for client in learners:
+            client.until("Part 1" if not number else "space runs")
+            client.press("\r")
+        for client in learners:
+            client.until("space runs")
+            client.press(" ")
+            client.until("training")
+        for client in learners:
+            client.send(signal.SIGKILL)
+        wait_for(lambda: len(children(server.pid)) == processes)
+    wait_for(lambda: open_files(server) <= files)
+
+
+# ---------------------------------------------------------------- a learner who is too much
+
+
+def test_t9_a_client_that_stands_still_grows_nothing_and_goes_on(server: Server, ada: Client) -> None:
+    ada.press("\r")
+    ada.until("space runs")
+    ada.press(" ")
+    ada.until("training")
+    front = memory(server.pid)
+    ada.send(signal.SIGSTOP)
+    time.sleep(5)
+    assert memory(server.pid) - front < MB
+    ada.send(signal.SIGCONT)
+    ada.paint("?", "start, pause or go on with the training")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(b"x" * 4096, id="keys"),
+        pytest.param(b"\x1b[<35;10;10M" * 400, id="mouse"),
+        pytest.param(b"\x1b[200~" + b"y" * 50 * MB, id="paste"),
+    ],
+)
+def test_t13_whatever_is_pasted_grows_nothing(server: Server, learner: Come, tmp_path: Path, piece: bytes) -> None:
+    learner(server, "paste", 120, 32).until("Part 1")  # its key is there now
+    command = server.command(tmp_path / "paste-key", "paste", ["-tt"])
+    before = pid_of(server)
+    client = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment_of({"TERM": "xterm-256color"})
+    )
+    try:
+        wait_for(lambda: pid_of(server) != before)
+        session = pid_of(server)
+        settled_memory(session)
+        paste(client, piece, server, session)
+    finally:
+        client.kill()
+        client.wait()
+
+
+def paste(client: subprocess.Popen[bytes], piece: bytes, server: Server, session: int) -> None:
+    """50 MB, or as much as is taken in five seconds."""
+    assert client.stdin
+    os.set_blocking(client.stdin.fileno(), False)
+    front, its = memory(server.pid), memory(session)
+    end = time.monotonic() + 5
+    given = 0
+    while time.monotonic() < end and given < 50 * MB:
+        try:
+            given += os.write(client.stdin.fileno(), piece[given:] if len(piece) > MB else piece)
+        except BlockingIOError:
+            time.sleep(0.01)
+    assert memory(server.pid) - front < 2 * MB
+    assert memory(session) - its < 2 * MB
+
+
+def test_every_line_of_the_log_is_json(server: Server) -> None:
+    """The last one: nothing else was written by what has happened here."""
+    assert server.other == []
+    assert all(json.dumps(event) for event in server.events)

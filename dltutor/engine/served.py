@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,8 @@ def preload() -> None:
     _load(sorted({kernel for entry in catalogue().entries for kernel in _kernels(entry.heading)} | {CLEAR}))
     compile_own(SAMPLE, [SAMPLE_OF], guarded=True)
     kept.forget_locks()
+    with suppress(OSError):  # a folder of somebody else's
+        kept.folder().chmod(0o755)  # forks of root's are other users
     _readable.extend(readable())
     _environment.update({name: value for name, value in os.environ.items() if name.startswith(KEPT)})
 

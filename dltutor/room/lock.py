@@ -18,6 +18,7 @@ TIERS = ("namespaces", "landlock", "limits")
 TRAINING = Limits(cpu=0, memory=2048 * MIB, files=256, processes=64)
 SESSION = Limits(cpu=0, memory=2048 * MIB, file=512 * MIB, files=256, processes=0)
 NOTHING = Path("/dev/null")
+SOMEBODY = 65533  # who runs sessions where root would have to: no user that there is, and not the room's
 
 
 def lock_this_process(readable: Iterable[Path] = (), limits: Limits = TRAINING, tier: str | None = None) -> str:
@@ -47,23 +48,52 @@ def lock_this_process(readable: Iterable[Path] = (), limits: Limits = TRAINING, 
 def confine(
     readable: Iterable[Path] = (), writable: Iterable[Path] = (), hidden: Iterable[Path] = (), limits: Limits = SESSION
 ) -> None:
-    """Leave to this process, for good and whoever its user is, what a learner's session needs.
+    """Leave to this process, for good, what a learner's session needs.
 
     Afterwards it reads Python, its packages, the whole of dltutor and `readable`, without what is `hidden` in it; it
     keeps files in the folders `writable`; it has no network, starts no processes, only threads, and reaches no other
-    one; open files and sockets stay. Where the kernel has no Landlock (see `keeps_files_apart`), files of its user are
-    not kept from it. Raises OSError where the filter of system calls cannot be put up.
+    one; open files and sockets stay. Root becomes an ordinary user, who owns the `writable`. For everybody else it is
+    Landlock that keeps files apart: where the kernel has none (see `keeps_files_apart`), those of its user are not
+    kept from it. Raises OSError where no such walls can be put up.
     """
     inside.limit(limits, alone=False)
-    if keeps_files_apart():
-        landlock.restrict(view.for_session(readable, hidden).pieces(), writable=[*writable, NOTHING])
+    seen, own = view.for_session(readable, hidden), [folder.absolute() for folder in writable]
+    if os.getuid() == 0:
+        _step_down(seen, own)
+    if landlock.version():
+        landlock.restrict(seen.pieces(), writable=[*own, NOTHING])
     linux.drop_capabilities()
     seccomp.restrict(session=True)
 
 
+def _step_down(seen: view.View, own: list[Path]) -> None:
+    """From root to an ordinary user, who may not be able to find Python where it is: so it is shown to them."""
+    for folder in own:
+        _give(folder, SOMEBODY)
+    try:
+        namespaces.hide_files(seen, own)
+    except PermissionError:  # a container, in which root may not do so
+        if not landlock.version():
+            raise
+    namespaces.become(SOMEBODY)
+    linux.die_with_parent()
+    if not os.access(__file__, os.R_OK):
+        raise PermissionError(
+            f"no user but root can read {__file__}: install Python where everybody can, or start as an ordinary user"
+        )
+
+
+def _give(folder: Path, user: int) -> None:
+    """The folder and all in it; links are not followed."""
+    for _path, folders, files, descriptor in os.fwalk(folder):
+        os.chown(descriptor, user, user)
+        for name in (*folders, *files):
+            os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)
+
+
 def keeps_files_apart() -> bool:
     """Whether `confine` can say which files a process reaches."""
-    return landlock.version() > 0
+    return landlock.version() > 0 or os.getuid() == 0
 
 
 def _lock(tier: str, seen: view.View, limits: Limits) -> None:

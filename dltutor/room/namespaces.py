@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import signal
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -58,6 +59,22 @@ def enter(view: View, with_parent: bool = False) -> Inside:
     return Inside(processes, proc)
 
 
+def hide_files(view: View, writable: Iterable[Path] = ()) -> None:
+    """From here on this process, root's, sees the files of `view`, to read, and those that are `writable`."""
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    linux.unshare(linux.NEWNS)
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    _build(view, proc, set(writable))
+    os.close(proc)
+
+
+def become(user: int) -> None:
+    """Root no longer. The kernel then forgets with whom this process is to die."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
 def fork_inside(inside: Inside) -> int:
     """Like os.fork, but the child is the first process of a place of its own: with it ends whatever it starts."""
     linux.unshare(linux.NEWPID)
@@ -78,9 +95,7 @@ def settle(inside: Inside, scratch: int) -> None:
     os.chdir(SCRATCH)
     os.environ["TMPDIR"] = SCRATCH
     if os.getuid() == 0:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        become(NOBODY)
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # or the kernel would not let it write its own map of users
     _own_users(inside.proc, os.getuid(), os.getgid())
     linux.drop_capabilities()
@@ -136,10 +151,10 @@ def _let_go_of_files() -> None:
 # ---------------------------------------------------------------- the files
 
 
-def _build(view: View, proc: int) -> None:
-    """A root of its own, with what can be seen bound into it, read-only."""
+def _build(view: View, proc: int, writable: Collection[Path] = ()) -> None:
+    """A root of its own, with what can be seen bound into it, all but the `writable` read-only."""
     devices = [Path("/dev", name) for name in DEVICES]
-    shown = {path: os.path.realpath(path) for path in (*view.readable, *view.shown, *devices)}
+    shown = {path: os.path.realpath(path) for path in (*view.readable, *view.shown, *devices, *writable)}
     _turn()
     for path in sorted({*shown, *view.hidden}, key=lambda path: len(path.parts)):  # what lies in another one after it
         if path in view.hidden:
@@ -150,7 +165,8 @@ def _build(view: View, proc: int) -> None:
     linux.unmount(BEFORE)
     os.rmdir(BEFORE)
     for place in _mounts(proc):
-        linux.mount("none", place, None, READ_ONLY | _kept(place))
+        flags = READ_ONLY & ~linux.MS_RDONLY if Path(place) in writable else READ_ONLY
+        linux.mount("none", place, None, flags | _kept(place))
 
 
 def _turn() -> None:

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 from dltutor.lesson.course import built_in
 from dltutor.room import confine, linux
+from dltutor.serve import holes
 
 LONGEST_PACKET = 1 << 16  # bytes
 MOST_DESCRIPTORS = 8
@@ -45,11 +46,13 @@ def main() -> NoReturn:
         module = importlib.import_module(sys.argv[1])
         module.preload()
         _require_one_thread()
+        _require_walls()
     except BaseException as error:  # the process edge: whoever started this is told why it is not there
         traceback.print_exc()
         _say(channel, problem=_worded(error))
         os._exit(1)
     gc.collect()
+    _filling = holes.fill()
     gc.freeze()
     _say(channel, ready=True)
     Zygote(channel, module).serve()
@@ -126,8 +129,6 @@ def _settle(zygote: Zygote, order: Order, descriptors: list[int]) -> list[int]:
     channel = _moved_away(zygote.channel.fileno())
     try:
         linux.die_with_parent()
-        if os.getppid() != zygote.pid:
-            os._exit(NOT_BEGUN)  # it died before it was watched
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
         given = _take_places(descriptors, channel, bool(order["terminal"]))
         _stand_alone(bool(order["terminal"]))
@@ -135,6 +136,8 @@ def _settle(zygote: Zygote, order: Order, descriptors: list[int]) -> list[int]:
         os.environ.update(order["environment"])
         _shuffle()
         _put_up(order.get("walls"))
+        if os.getppid() != zygote.pid:
+            os._exit(NOT_BEGUN)  # it died before it was watched
     except BaseException as error:
         _say(socket.socket(fileno=channel), number=order["number"], problem=_worded(error))
         raise
@@ -200,6 +203,31 @@ def _require_one_thread() -> None:
     if len(threads) > 1:
         names = [Path("/proc/self/task", thread, "comm").read_text(encoding="utf-8").strip() for thread in threads]
         raise RuntimeError(f"it has started threads: {', '.join(names)}")
+
+
+def _require_walls() -> None:
+    """Raise where a child could not be walled in; better now than when the first learner comes."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        _try_walls(writing)
+    os.close(writing)
+    with open(reading, encoding="utf-8") as pipe:
+        problem = pipe.read()
+    _pid, status = os.waitpid(child, 0)
+    if status:
+        raise RuntimeError(problem or f"a child behind walls ended with status {status}")
+
+
+def _try_walls(complaints: int) -> NoReturn:
+    code = 1
+    try:
+        confine([built_in()])
+        code = 0
+    except OSError as error:
+        os.write(complaints, str(error).encode())
+    finally:
+        os._exit(code)
 
 
 def _say(channel: socket.socket, **message: object) -> None:

@@ -5,17 +5,34 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from pathlib import Path
 from typing import Any
+
+from dltutor.lesson.course import built_in
+from dltutor.room import landlock, linux, lock, namespaces, view
 
 
 def preload() -> None:
-    fault = os.environ.get("FAULT", "")
-    if fault == "raises":
+    """`AS` in the environment names what is to be different."""
+    different = os.environ.get("AS", "")
+    if different == "faulty":
         raise RuntimeError("no such thing as preloading")
-    if fault == "threads":
-        import threading
-
+    if different == "threads":
         threading.Thread(target=threading.Event().wait, daemon=True, name="another").start()
+    if different == "no landlock":
+        landlock.version = lambda: 0
+    if different == "ordinary user":
+        become_ordinary()
+
+
+def become_ordinary() -> None:
+    """Another user than root, from whom Landlock alone keeps what can be reached: the folder `STATE`, and /proc."""
+    shown = [Path(os.environ["STATE"]), Path("/proc")]
+    namespaces.hide_files(view.for_session([Path(__file__).parent, built_in()]), shown)
+    namespaces.become(lock.SOMEBODY)
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)
+    linux.die_with_parent()
 
 
 def main(order: dict, descriptors: list[int]) -> int:

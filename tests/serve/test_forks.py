@@ -172,9 +172,9 @@ async def test_what_nobody_waits_for_any_more_is_killed(server):
     said.close()
 
 
-@pytest.mark.parametrize(("fault", "says"), [("raises", "no such thing as preloading"), ("threads", "threads")])
+@pytest.mark.parametrize(("fault", "says"), [("faulty", "no such thing as preloading"), ("threads", "threads")])
 async def test_a_module_that_cannot_be_forked_is_refused_in_words(fault, says):
-    server = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([HERE, *sys.path]), "FAULT": fault})
+    server = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([HERE, *sys.path]), "AS": fault})
     with pytest.raises(DltutorError, match=says):
         await server.start()
     await server.close()
@@ -214,8 +214,9 @@ async def main():
     await server.start()
     code = "import signal, time\\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)"
     code += "\\nos.write(1, b'.')\\ntime.sleep(60)"
-    for _child in range(2):
-        await server.spawn({"environment": {}, "terminal": False, "code": code}, [int(sys.argv[2])])
+    for walls in (None, {}):
+        order = {"environment": {}, "terminal": False, "walls": walls, "code": code}
+        await server.spawn(order, [int(sys.argv[2])])
     print(server.pid, flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())

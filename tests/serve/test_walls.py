@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from dltutor.room import keeps_files_apart
+from dltutor.room import landlock, lock
 from dltutor.serve.forks import ForkServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these walls are those of Linux")
-needs_landlock = pytest.mark.skipif(not keeps_files_apart(), reason="this kernel has no Landlock")
+needs_landlock = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 HERE = str(Path(__file__).parent)
 Ask = Callable[..., Awaitable[Any]]
 
@@ -31,7 +32,7 @@ def call(name, *arguments):
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A class server's folder, with two learners."""
     folder = tmp_path_factory.mktemp("state")
@@ -40,13 +41,23 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "users" / learner).mkdir(parents=True)
         (folder / "users" / learner / "notes").write_text(learner, encoding="utf-8")
     (folder / "numba").mkdir()
+    if os.getuid() == 0:
+        lock._give(folder, lock.SOMEBODY)
     return folder
 
 
-@pytest.fixture
-async def ask(state: Path) -> AsyncIterator[Ask]:
+@pytest.fixture(
+    params=[
+        pytest.param("", marks=needs_landlock),
+        pytest.param("ordinary user", marks=[as_root, needs_landlock]),
+        pytest.param("no landlock", marks=as_root),
+    ],
+    ids=["as it is", "ordinary user", "no Landlock"],
+)
+async def ask(request: pytest.FixtureRequest, state: Path) -> AsyncIterator[Ask]:
     """What ada's session answers: the names of the attempts in this code that succeed there."""
-    server = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([HERE, *sys.path])})
+    environment = {"PYTHONPATH": os.pathsep.join([HERE, *sys.path]), "AS": request.param, "STATE": str(state)}
+    server = ForkServer("forked", environment)
     await server.start()
     own = state / "users" / "ada"
 
@@ -82,18 +93,18 @@ async def test_without_walls_these_attempts_succeed(ask):
         "host key": "open(state + '/host_key').read()",
         "another's notes": "open(state + '/users/bob/notes').read()",
         "internet": "socket.socket(socket.AF_INET).close()",
-        "kill": "os.kill(server, 0)",
-        "the server's environment": "open(f'/proc/{server}/environ').read()",
+        "kill its parent": "os.kill(os.getppid(), 0)",
+        "its parent's environment": "open(f'/proc/{os.getppid()}/environ').read()",
+        "chmod": "os.chmod(state + '/host_key', 0o600)",
     }
     assert await ask(attempts, walled=False) == list(attempts)
 
 
-@needs_landlock
 async def test_t14_no_file_of_the_server_or_of_another_learner_is_reached(ask):
     attempts = {
         "host key": "open(state + '/host_key').read()",
         "host key written": "open(state + '/host_key', 'a')",
-        "others": "os.listdir(state + '/users')",
+        "others": "if os.listdir(state + '/users') == ['ada']: raise OSError",
         "another's folder": "os.listdir(state + '/users/bob')",
         "another's notes": "open(state + '/users/bob/notes').read()",
         "by way of ..": "open(own + '/../bob/notes').read()",
@@ -103,6 +114,7 @@ async def test_t14_no_file_of_the_server_or_of_another_learner_is_reached(ask):
         "something moved in": "os.rename(state + '/users/bob/notes', own + '/stolen')",
         "users": "open('/etc/passwd').read()",
         "the server's environment": "open(f'/proc/{server}/environ').read()",
+        "its parent's environment": "open(f'/proc/{os.getppid()}/environ').read()",
         "its parent's memory": "open(f'/proc/{os.getppid()}/mem', 'rb')",
         "temporary files": "open('/tmp/from-a-session', 'w')",
         "shared memory": "open('/dev/shm/from-a-session', 'w')",
@@ -164,6 +176,15 @@ async def test_t14_its_own_folder_works_as_learners_need_it(ask, state):
         "lessons": "from dltutor.lesson.course import catalogue; assert not catalogue('zh').problems",
         "its terminal": "import termios; termios.tcgetattr(0); os.get_terminal_size(0)",
         "nothing": "open('/dev/null', 'w')",
+    }
+    assert await ask(attempts) == list(attempts)
+
+
+@as_root
+async def test_t14_root_is_nobody_there(ask):
+    attempts = {
+        "somebody": f"assert os.getresuid() == ({lock.SOMEBODY},) * 3 and os.getgroups() == []",
+        "owns": "assert os.stat(own).st_uid == os.getuid()",
     }
     assert await ask(attempts) == list(attempts)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dltutor.bench.terminal import Terminal, python
+from dltutor.bench.terminal import Terminal, environment_of, python
 from dltutor.lesson import Heading
 
+TERM = "xterm-256color"
 SIZE = (140, 45)  # text and lab side by side
 TRAINED = re.compile(r"▶.*?\s([\d,]+)/[\d,]+")
 COMPILING = re.compile(r"compiling \d+ of \d+: \w+")
@@ -24,8 +25,11 @@ LONG_GAPS = (0.8, 1.2)  # where a whole section is laid out anew
 def settle_in(home: Path, lesson: Heading, **setting: Any) -> None:
     """A learner's folder as it is after a visit to `lesson`: the course then opens with it chosen."""
     from dltutor.progress import Progress
+    from dltutor.ui.plots.look import memory_of
 
     with Progress.open(home) as progress:
+        for environment in (environment_of({}), {"TERM": TERM}):  # here, and on the other side of an `ssh`
+            progress.set_preference(memory_of(environment), "braille")
         progress.set_place(lesson.id, lesson.section_ids[0], 0.0, setting)
 
 

@@ -19,18 +19,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dltutor.bench import clients
 from dltutor.bench.clients import Client, Server
+from dltutor.bench.relay import Relay
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
 from dltutor.bench.sitting import DRAWN, TRAINED, Keys, built_in_lessons, knob, settle_in
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
 from dltutor.serve.health import private_bytes
-
-if TYPE_CHECKING:
-    from dltutor.bench.relay import Relay
 
 LESSON = "06-mlp"
 ENDLESS = {"pace": 30.0, "steps": 10**9}
@@ -107,8 +104,6 @@ class Class:
         return self._stack.enter_context(clients.serve(self.folder / "class"))
 
     def relay(self, rate: float = math.inf, delay: float = 0.0) -> Relay:
-        from dltutor.bench.relay import Relay
-
         return self._stack.enter_context(Relay(self.server.port, rate, delay))
 
     # ------------------------------------------------------------ who comes

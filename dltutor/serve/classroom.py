@@ -101,8 +101,9 @@ class Classroom:
     async def start(self, tell: Callable[[str], object] = print) -> None:
         """`tell`: the teacher, what it is busy with. Raises DltutorError where there can be no class."""
         self.settings.users.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.settings.kernels.mkdir(exist_ok=True)
-        self.settings.kernels.chmod(0o755)  # in the locked room an engine is another user; the folder above is closed
+        if not self.settings.kernels.exists():
+            self.settings.kernels.mkdir(parents=True)
+            self.settings.kernels.chmod(0o755)  # in the locked room an engine is another user
         tell(_("Preparing the course. The first time this compiles its kernels, which takes a minute or two ..."))
         starting = [self.grades.start(), *(zygote.start() for zygote in self._zygotes.values())]
         for outcome in await asyncio.gather(*starting, return_exceptions=True):

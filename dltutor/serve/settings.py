@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dltutor.progress import home
 
-PASSED_ON = ("DLTUTOR_LESSONS", "TZ")  # of the server's own environment; all else stays here
+PASSED_ON = ("DLTUTOR_GLYPHS", "DLTUTOR_LESSONS", "TZ")  # of the server's own environment; all else stays here
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Settings:
 
     @property
     def kernels(self) -> Path:
-        """Compiled, for all learners."""
-        return self.state / "numba"
+        """Compiled, for all learners; where the server's own environment names a folder for them, there."""
+        return Path(os.environ.get("NUMBA_CACHE_DIR") or self.state / "numba")
 
     @property
     def lessons(self) -> list[str]:

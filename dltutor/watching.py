@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from dltutor.errors import UsageError
 from dltutor.i18n import _
 from dltutor.serve.command import folder_of, of_a_class, serve
 
@@ -31,9 +34,7 @@ def watch(state: Path | None, as_json: bool, once: bool, theme: str) -> int:
     desk = Visitor(folder_of(state))
     if as_json or once:
         return _print(desk, once)
-    from dltutor import sitting
-
-    sitting.check_terminal()
+    _check_terminal()
     return _show(desk, theme)
 
 
@@ -46,8 +47,19 @@ def _print(desk: Visitor, once: bool) -> int:
         time.sleep(EVERY)
 
 
+def _check_terminal() -> None:
+    plain = os.environ.get("TERM", "") in ("", "dumb", "unknown")
+    if plain or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        reason = _("there is no terminal to show the class in")
+        raise UsageError(reason, _("`dltutor serve status` needs none, nor does --json."))
+
+
 def _show(desk: Visitor, theme: str) -> int:
     from dltutor.ui.classroom import Watch
+    from dltutor.ui.plots.look import impose, look_of
+
+    look = look_of()
+    impose(look, os.environ)
 
     watch = Watch(
         desk, desk.status(), dark=theme == "dark"

@@ -42,6 +42,9 @@ _START = _("Examples:") + "\n\n\b\n" + "\n".join(
 @click.option("--open", "open_", is_flag=True, help=_("Let everybody in."))
 @click.option("--web", type=click.IntRange(0, 65535), metavar="PORT", help=_("Serve browsers, too, on this port."))
 @click.option(
+    "--web-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help=_("Where to listen for browsers.")
+)
+@click.option(
     "--max-sessions",
     type=click.IntRange(1, 10_000),
     default=200,

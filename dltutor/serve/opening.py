@@ -25,9 +25,11 @@ from dltutor.progress import home
 from dltutor.serve.log import Log
 
 if TYPE_CHECKING:
+    from dltutor.serve.classroom import Classroom
     from dltutor.serve.desk import Desk
     from dltutor.serve.settings import Settings
     from dltutor.serve.ssh import SshDoor
+    from dltutor.serve.web import WebDoor
 
 LAST_SECONDS = 5.0  # that learners have after Ctrl-C or SIGTERM
 STATE = "class"  # in the data folder, where no other folder is named
@@ -38,7 +40,7 @@ ELSEWHERE = ("192.0.2.1", 9)  # an address that nobody has
 
 def keep_open(settings: Settings, log: Path | None) -> int:
     """Serve until somebody stops it."""
-    need_the_extra()
+    need_the_extra(settings)
     prepare_folder(settings.state)
     check_roster(settings)
     with only_one(settings.state):
@@ -59,9 +61,11 @@ def log_path(settings: Settings, named: Path | None) -> Path | None:
 # ---------------------------------------------------------------- what must be so before
 
 
-def need_the_extra() -> None:
+def need_the_extra(settings: Settings) -> None:
     if not importlib.util.find_spec("asyncssh"):
         raise UsageError(_('a class server needs one more package: pip install "dltutor[serve]"'))
+    if settings.web is not None and not all(map(importlib.util.find_spec, ("aiohttp", "textual_serve"))):
+        raise UsageError(_('browsers need one more package: pip install "dltutor[web]"'))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -143,21 +147,34 @@ async def _serve(settings: Settings, log: Log) -> None:
     classroom = Classroom(settings, log)
     desk = Desk(settings.state, classroom)
     door = SshDoor(settings, classroom, classroom.people, log)
+    browsers = _door_for_browsers(settings, classroom, log)
     seconds = 0.0
     try:
         await desk.start()
         await classroom.start(click.echo)
         await door.start()
+        if browsers:
+            await browsers.start()
         classroom.login = ssh_command(settings.host, door.port, "{name}@")
         log.event("listening", port=door.port, fingerprint=door.fingerprint)
-        click.echo(greeting(settings, door, log))
+        click.echo(greeting(settings, door, log, browsers.link if browsers else ""))
         seconds = await _stopped(desk)
         log.event("stopping", seconds=seconds)
     finally:
         await classroom.close(seconds, _("The class has ended. Everything is saved."))
         await door.close()
+        if browsers:
+            await browsers.close()
         await desk.close()
         log.event("stopped")
+
+
+def _door_for_browsers(settings: Settings, classroom: Classroom, log: Log) -> WebDoor | None:
+    if settings.web is None:
+        return None
+    from dltutor.serve.web import WebDoor
+
+    return WebDoor(settings, classroom, classroom.people, log)
 
 
 async def _stopped(desk: Desk) -> float:
@@ -175,9 +192,10 @@ async def _stopped(desk: Desk) -> float:
 # ---------------------------------------------------------------- what the teacher is told
 
 
-def greeting(settings: Settings, door: SshDoor, log: Log) -> str:
+def greeting(settings: Settings, door: SshDoor, log: Log, link: str = "") -> str:
     facts = {
         _("Learners type"): click.style(ssh_command(settings.host, door.port), bold=True),
+        _("In a browser"): link,
         _("Who may come in"): admission(settings),
         _("Host key"): door.fingerprint,
         _("Kept in"): str(settings.state),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from textual import work
@@ -25,6 +26,7 @@ from dltutor.attendance import Learner, clock, duration, learners, machine
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, plural
 from dltutor.ui.app import break_lines
+from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.dialogs import Ask, Dialog, Help
 from dltutor.ui.terminal import TerminalMixin
 from dltutor.ui.theme import DARK, LIGHT
@@ -33,7 +35,7 @@ from dltutor.ui.widgets.key_bar import KeyBar, bind
 EVERY = 1.0  # seconds
 STOP_SECONDS = 30.0
 LONGEST_STOP = 86400.0
-MARK, NAME, WHERE, IDLE, LINK, RATE = 2, (14, 22), (22, 30), 7, 7, 6
+MARK, NAME, WHERE, IDLE, LINK, RATE = 2, (14, 22), (22, 30), 8, 7, 6
 """Widths of the columns; of two, the second in a terminal that is WIDE."""
 WIDE = 110
 NUMBERS = 4  # columns from here on are flush right
@@ -61,10 +63,10 @@ class Watch(TerminalMixin, App[None]):
         bind("ctrl+q", "quit", "", "leave; the class goes on", priority=True),
     ]
 
-    def __init__(self, desk: Desk, told: dict[str, Any], dark: bool = True) -> None:
+    def __init__(self, desk: Desk, told: dict[str, Any], look: Look, dark: bool = True) -> None:
         super().__init__()
         self.animation_level = "none"
-        self.desk, self.told = desk, told
+        self.desk, self.told, self.plot_look = desk, told, look
         self.problem = ""  # why there is nothing newer
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -101,14 +103,14 @@ class Watch(TerminalMixin, App[None]):
             heard = await asyncio.to_thread(self.desk.say, text, to)
             self.notify(plural("{n} session has heard it.", "{n} sessions have heard it.", heard))
         except DltutorError as error:
-            self.notify(str(error), severity="error")
+            self.notify(str(error), severity="error", markup=False)
 
     async def stop_class(self, seconds: float) -> None:
         try:
             seconds = await asyncio.to_thread(self.desk.stop, seconds)
             self.notify(_("The class ends in {seconds:g} s. Everything is kept.").format(seconds=seconds))
         except DltutorError as error:
-            self.notify(str(error), severity="error")
+            self.notify(str(error), severity="error", markup=False)
 
     # ------------------------------------------------------------ keys of everywhere
 
@@ -121,9 +123,9 @@ class Watch(TerminalMixin, App[None]):
     async def action_language(self) -> None:
         i18n.use("zh" if i18n.current() == "en" else "en")
         break_lines()
-        await self.screen.recompose()
-        self.show()
-        self.screen.refresh_bindings()
+        for screen in self.screen_stack:
+            if isinstance(screen, Room):
+                await screen.renew()
 
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name
@@ -193,21 +195,29 @@ class Room(Screen[None]):
     def on_resize(self, _event: Resize) -> None:
         self.show()
 
+    async def renew(self) -> None:
+        """In another language."""
+        await self.recompose()
+        self.show()
+        self.query_one(Roll).focus()
+        self.refresh_bindings()
+
     # ------------------------------------------------------------ what is seen
 
     def show(self) -> None:
         here = learners(self.app.told)
-        columns = Columns(self.app.size.width - 5)
+        columns = Columns(self.app.size.width - 5, self.app.plot_look.glyphs)
         self.set_class(not here, "-empty")
         self._put("#title", self._title(here))
         self._put("#machine", self._machine())
         self._put("#heads", columns.heads())
-        self.query_one(Roll).show({str(learner.number): columns.row(learner, self.app.ink) for learner in here})
+        for roll in self.query(Roll):  # none yet, or none while the screen is made anew
+            roll.show({str(learner.number): columns.row(learner, self.app.ink) for learner in here})
 
     def _put(self, name: str, text: Text) -> None:
-        static = self.query_one(name, Static)
-        if static.content != text:
-            static.update(text)
+        for static in self.query(name).results(Static):
+            if static.content != text:
+                static.update(text)
 
     def _title(self, here: list[Learner]) -> Text:
         ink, began = self.app.ink, clock(self.app.told.get("since"))
@@ -260,7 +270,7 @@ def ask_words(app: Watch, title: str, to: str = "") -> None:
             await app.tell(text, to)
 
     note = _("It stands on the screen at once, in the middle of whatever is there.")
-    app.push_screen(Ask(title, note, "", str.strip), say)
+    app.push_screen(Ask(escape(title), note, "", str.strip), say)
 
 
 def seconds_of(text: str) -> float:
@@ -279,8 +289,9 @@ def seconds_of(text: str) -> float:
 class Columns:
     """The table's, for so many cells; where they are few, trouble has a line of its own."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, glyphs: str = "") -> None:
         self.wide = width >= WIDE
+        self.fails, self.lingers = "!?" if glyphs == "ascii" else "▲△"
         self.name, self.where = (column[self.wide] for column in (NAME, WHERE))
         self.trouble = max(0, width - MARK - self.name - self.where - IDLE - LINK - RATE)
 
@@ -290,7 +301,7 @@ class Columns:
 
     def row(self, learner: Learner, ink: Callable[[str], str]) -> Text:
         muted, alarm = ink("muted"), f"bold {ink('orange')}"
-        mark = Text("▲" if learner.fails else "△" if learner.lingers else "", alarm)
+        mark = Text(self.fails if learner.fails else self.lingers if learner.lingers else "", alarm)
         name = Text(learner.name, muted if learner.away else alarm if learner.stuck else "")
         idle = Text(duration(learner.idle) if learner.idle >= 60 else "", muted)
         cells = [mark, name, Text(learner.where, muted if learner.away else ""), self._trouble(learner, ink), idle]
@@ -339,14 +350,15 @@ class Details(Dialog):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="box") as box:
-            box.border_title = self.learner.name
+            box.border_title = escape(self.learner.name)
             yield Static(self._table(), id="told")
         yield KeyBar()
 
     def show(self) -> None:
         now = [learner for learner in learners(self.app.told) if learner.id == self.learner.id]
         self.learner = now[0] if now else replace(self.learner, screen="", number=0)
-        self.query_one("#told", Static).update(self._table())
+        for static in self.query("#told").results(Static):
+            static.update(self._table())
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -365,12 +377,12 @@ class Details(Dialog):
             _("tries in vain"): str(learner.tries) if learner.tries else "",
             _("last verdict"): learner.headline,
             _("last key"): _("{time} ago").format(time=duration(learner.idle)),
-            _("since"): clock(learner.since),
+            _("came at"): clock(learner.since),
             _("came by"): f"{learner.door} · {learner.address}",
-            _("key"): learner.id,
+            _("public key"): learner.id,
             _("link"): link_of(learner),
             _("draws"): rate_of(learner),
-            _("memory"): _("{size} MB").format(size=round(learner.memory / 1e6)) if learner.memory else "",
+            _("memory in use"): _("{size} MB").format(size=round(learner.memory / 1e6)) if learner.memory else "",
         }
         return {what: told for what, told in facts.items() if told}
 

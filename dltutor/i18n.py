@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gettext
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,10 +39,10 @@ def current() -> str:
     return _current
 
 
-def preferred() -> str:
-    """The language the environment asks for, by the rules of POSIX: LC_ALL before LC_MESSAGES before LANG."""
+def preferred(environment: Mapping[str, str] = os.environ) -> str:
+    """The language that `environment` asks for, by the rules of POSIX: LC_ALL before LC_MESSAGES before LANG."""
     names = ("DLTUTOR_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
-    value = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    value = next((environment[name] for name in names if environment.get(name)), "")
     return "zh" if value.lower().startswith("zh") else "en"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-from dltutor import __version__
+from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
@@ -149,7 +149,9 @@ class Classroom:
         try:
             async with self._turns.setdefault(person.id, asyncio.Lock()):
                 for older in self._sessions_of(person):
-                    await older.leave(0.0, _("You went on elsewhere, so this session was closed. Everything is saved."))
+                    with i18n.speaking(older.language):
+                        reason = _("You went on elsewhere, so this session was closed. All is saved.")
+                    await older.leave(0.0, reason)
                 return await self._begin(person, terminal, door)
         finally:
             self._coming -= 1

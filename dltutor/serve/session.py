@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
@@ -76,6 +77,7 @@ class Classroom(Protocol):
 class Session:
     def __init__(self, number: int, person: Person, terminal: Terminal, door: Door, classroom: Classroom) -> None:
         self.number, self.person, self.terminal, self.door = number, person, terminal, door
+        self.language = i18n.preferred(terminal.environment)  # of its learner, as far as is known
         self.here = Here()
         self.here_since = time.time()
         self.since = time.time()
@@ -157,7 +159,8 @@ class Session:
         self.pty.feed(self._pastes.shorten(data))
         if self._pastes.cut:
             self._pastes.cut = False
-            self.say(_("You pasted more than {size} KB: the rest was left out.").format(size=LONGEST_PASTE >> 10))
+            with i18n.speaking(self.language):
+                self.say(_("You pasted more than {size} KB: the rest was left out.").format(size=LONGEST_PASTE >> 10))
 
     def resize(self, width: int, height: int) -> None:
         self.terminal.width, self.terminal.height = width, height
@@ -188,14 +191,15 @@ class Session:
     def look_after(self, limit: float) -> None:
         """Once a second: who has not typed for `limit` seconds leaves."""
         idle = time.monotonic() - self.last_key
-        if idle >= limit and not self._reason:
-            self._reason = _(
-                "You were away for a long time, so this session was closed. Everything is saved: log in again."
-            )
-            self._spawn(self.leave(TO_SAVE, self._reason))
-        elif limit > 2 * WARNING and idle >= limit - WARNING and not self._warned:
-            self._warned = True
-            self.say(_("Are you still there? Press a key, or this session is saved and closed in a minute."))
+        with i18n.speaking(self.language):
+            if idle >= limit and not self._reason:
+                self._reason = _(
+                    "You were away for a long time, so this session was closed. All is saved: log in again."
+                )
+                self._spawn(self.leave(TO_SAVE, self._reason))
+            elif limit > 2 * WARNING and idle >= limit - WARNING and not self._warned:
+                self._warned = True
+                self.say(_("Are you still there? Press a key, or this session is saved and closed in a minute."))
 
     # ------------------------------------------------------------ what the program asks for
 
@@ -236,6 +240,7 @@ class Session:
 
     async def _lend(self, want: Want) -> None:
         """One end of a socket is the session's, the other the engine's or the grader's."""
+        self.language = want.language if want.language in i18n.LANGUAGES else self.language
         ours, theirs = socket.socketpair()
         try:
             with ours:
@@ -298,7 +303,8 @@ class Session:
         """What the learner reads in the shell that they are back in."""
         if self._reason or not code:
             return 0, self._reason
-        return 1, _("The session ended unexpectedly. Everything is saved: log in again.")
+        with i18n.speaking(self.language):
+            return 1, _("The session ended unexpectedly. All is saved: log in again.")
 
     def _end_loans(self) -> None:
         for number in list(self._lent):

@@ -169,7 +169,7 @@ async def test_when_what_forks_sessions_dies_they_end_and_the_next_begin(classro
     assert zygote._server
     os.kill(zygote._server.pid, signal.SIGKILL)
     await gone(session)
-    assert door.ended == (1, "The session ended unexpectedly. Everything is saved: log in again.")
+    assert door.ended == (1, "The session ended unexpectedly. All is saved: log in again.")
     async with asyncio.timeout(SAFETY):
         while True:
             try:

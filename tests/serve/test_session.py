@@ -229,7 +229,7 @@ async def test_a_program_that_dies_gives_the_terminal_back_and_says_so(room: Roo
     session, door = await room.begin("echo")
     os.kill(session.pid, signal.SIGSEGV)
     await gone(session)
-    assert door.ended == (1, "The session ended unexpectedly. Everything is saved: log in again.")
+    assert door.ended == (1, "The session ended unexpectedly. All is saved: log in again.")
     assert door.shown.endswith(RESTORE)
     assert room.notes[-1][1]["exit"] == -signal.SIGSEGV
 
@@ -313,3 +313,17 @@ async def test_what_makes_no_sense_is_noted_and_harms_nothing(room: Room) -> Non
     await door.shows("maple-42")
     assert sum(event == "not understood" for event, _fields in room.notes) == 20
     await left(session)
+
+
+# ---------------------------------------------------------------- its language
+
+
+async def test_the_server_speaks_the_language_of_each_learner(room: Room) -> None:
+    room.does = "echo"
+    door = HandDoor()
+    terminal = Terminal("xterm", 90, 30, {"LANG": "zh_CN.UTF-8"})
+    session = Session(1, Person("ab" * 32, "Ada", room.folder), terminal, door, room)
+    await session.start()
+    os.kill(session.pid, signal.SIGKILL)
+    await gone(session)
+    assert door.ended == (1, "会话意外结束了。一切都已保存：请重新登录。")

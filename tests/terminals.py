@@ -13,12 +13,15 @@ import sys
 import termios
 from contextlib import suppress
 
+WHERE, CURSOR = b"\x1b[6n", b"\x1b[1;1R"  # what a terminal is asked after a drawing, and answers
 LONGEST = 60.0  # seconds of silence after which a test fails
 TELLING = {"TERM": "xterm-256color", "DLTUTOR_GLYPHS": "braille"}  # a terminal of which nothing need be asked
 
 
 class Terminal:
     """Runs `dltutor` with `arguments` as the only program of a terminal of its own."""
+
+    answers = True  # when it is asked where the cursor is
 
     def __init__(self, *arguments: str, columns: int = 100, rows: int = 30, **environment: str) -> None:
         self.written = ""
@@ -71,5 +74,8 @@ class Terminal:
     def _read(self, seconds: float = LONGEST) -> bool:
         if not select.select([self._screen], [], [], seconds)[0]:
             return False
-        self.written += os.read(self._screen, 1 << 16).decode(errors="replace")
+        data = os.read(self._screen, 1 << 16)
+        if self.answers:
+            os.write(self._screen, CURSOR * data.count(WHERE))
+        self.written += data.decode(errors="replace")
         return True

@@ -24,7 +24,7 @@ from dltutor.i18n import _
 
 PATIENCE = 20.0  # seconds to wait for what should be on the screen
 # A terminal of today answers these; programs write differently when it does.
-ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
+ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y", b"\x1b[6n": b"\x1b[1;1R"}
 POP_KEYBOARD_MODE = b"\x1b[<u"  # pyte does not know it and would write a "u"
 # Settings of the learner's that would make one machine's numbers differ from the next one's.
 OURS = ("DLTUTOR_", "NUMBA_", "TEXTUAL", "COLUMNS", "LINES", "NO_COLOR", "COLORFGBG", "PYTHON")
@@ -79,6 +79,7 @@ class Terminal:
         self.columns, self.rows = columns, rows
         self.pieces: list[Piece] = []
         self.ended = False
+        self.answers: Mapping[bytes, bytes] = ANSWERS
         self.cpu = 0.0
         """Seconds that the program has used, once it is closed."""
         self._screen = Screen(columns, rows)
@@ -123,7 +124,7 @@ class Terminal:
             data = b""
         self.ended = not data
         self.pieces.append(Piece(time.perf_counter(), data))
-        for question, answer in ANSWERS.items():
+        for question, answer in self.answers.items():
             if question in data:
                 os.write(self._fd, answer)
         return not self.ended

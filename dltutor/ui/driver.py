@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import threading
+import time
 from typing import Any, TextIO, cast
 
 from textual.app import ScreenStackError
@@ -60,8 +61,8 @@ class TutorDriver(LinuxDriver):
         self._gauge = Gauge(self._file)
         self._file = cast(Any, self._gauge)
         self._read = 0  # keys and the like since the application last had done with all
-        self._answers = False  # it has answered at least once
-        self._answered = threading.Event()  # what it was asked last
+        self._asked = 0.0  # when it was last asked
+        self._answered = threading.Event()
         self._answered.set()
         self._watching = False
 
@@ -70,7 +71,6 @@ class TutorDriver(LinuxDriver):
     def process_message(self, message: Message) -> None:
         """In the thread that reads. However fast somebody types or pastes: what cannot be done yet is not read yet."""
         if isinstance(message, CursorPosition):
-            self._answers = True
             self._answered.set()
         self._read += 1
         if self._read > BATCH:
@@ -94,8 +94,7 @@ class TutorDriver(LinuxDriver):
 
     def disable_input(self) -> None:
         """After an answer that is on its way: in the shell it would stand as if it had been typed."""
-        if self._answers:
-            self._answered.wait(LAST_ANSWER)
+        self._answered.wait(max(0.0, self._asked + LAST_ANSWER - time.monotonic()))
         self._answered.set()
         super().disable_input()
 
@@ -121,6 +120,7 @@ class TutorDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         if Pacer.QUESTION in data:
+            self._asked = time.monotonic()
             self._answered.clear()
         super().write(data)
 

@@ -19,7 +19,7 @@ class Pacer:
 
     QUESTION = "\x1b[6n"
     PATIENCE = 2.0  # seconds after which an answer is taken for lost
-    FIRST = 10.0  # of a terminal that has not answered yet: on a slow link the whole first screen comes before it
+    FIRST = 5.0  # of a terminal that has not answered yet: on a slow link the whole first screen comes before it
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock

@@ -4,11 +4,11 @@ Textual repaints a dirty region from the widget's left edge on, with a full colo
 piece: a live loss curve costs 537 bytes an update, a whole widget 10,000. This mixin keeps a model of what the
 terminal shows, sends the difference, and carries colours from one piece to the next: about 100 bytes.
 
-Private names used (textual 8.2, each held by a test): App._batch_count, _display, _driver, _sync_available;
-Screen._compositor (visible_widgets), _layout_required, _on_timer_update; Widget._styles_cache (set_dirty); from
-textual._compositor CompositorUpdate (render_segments), LayoutUpdate (strips, region), ChopsUpdate (chops, chop_ends,
-spans); from textual._ansi_sequences SYNC_START, SYNC_END; Console._color_system. On anything unexpected the update goes
-to Textual's own encoder, and the model starts anew.
+Private names used (textual 8.2, each held by a test): App._batch_count, _display, _driver, _handle_exception,
+_sync_available; Screen._compositor (visible_widgets), _layout_required, _on_timer_update; Widget._styles_cache
+(set_dirty); from textual._compositor CompositorUpdate (render_segments), LayoutUpdate (strips, region), ChopsUpdate
+(chops, chop_ends, spans); from textual._ansi_sequences SYNC_START, SYNC_END; Console._color_system. On anything
+unexpected the update goes to Textual's own encoder, and the model starts anew.
 """
 
 from __future__ import annotations
@@ -478,6 +478,7 @@ class TerminalMixin(_Base):
             return update
         if self._difference is None:
             self._difference = Difference()
+            self._question_due = True  # whether it answers at all is known before the first chart
             self.app_resume_signal.subscribe(self, self._forget)
             self._follow_look()
         if self._difference_size != self.size:
@@ -494,6 +495,18 @@ class TerminalMixin(_Base):
     def _forget(self, _app: object = None) -> None:
         if self._difference is not None:
             self._difference.forget()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault that was not foreseen. It is told once the terminal is as it was before."""
+        self.rescue()
+        super()._handle_exception(self.in_place_of(error))
+
+    def rescue(self) -> None:
+        """Keep what can be kept, after a fault."""
+
+    def in_place_of(self, error: Exception) -> Exception:
+        """What is told of a fault: here, itself."""
+        return error
 
     def redraw(self) -> None:
         """Send the whole screen anew."""

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]  # dltutor
@@ -68,8 +69,14 @@ def for_session(readable: Iterable[Path], hidden: Iterable[Path] = ()) -> View:
 
 
 def _view(hidden: Iterable[Path], shown: Iterable[Path]) -> View:
-    roots = [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix)] + [_home(name) for name in LIBRARIES]
-    return View(_outermost(roots), _distinct(hidden), _distinct(shown))
+    return View(roots(), _distinct(hidden), _distinct(shown))
+
+
+@cache
+def roots() -> tuple[Path, ...]:
+    """Where the system, Python and its packages are."""
+    named = [Path(name) for name in (*SYSTEM, sys.base_prefix, sys.prefix)]
+    return _outermost([*named, *(_home(name) for name in LIBRARIES)])
 
 
 def _home(package: str) -> Path:

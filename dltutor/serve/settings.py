@@ -22,6 +22,7 @@ class Settings:
     class_code: str = ""
     open: bool = False  # to any key
     web: int | None = None  # a port for browsers
+    web_host: str = "127.0.0.1"
     max_sessions: int = 200
     idle_minutes: float = 30.0
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))

@@ -59,7 +59,11 @@ ALGORITHMS = {
     "signature_algs": "ssh-ed25519,sk-*,ecdsa-sha2-nistp*,rsa-sha2-*",
 }
 SIGNATURES = re.compile(rb"ssh-ed25519|(webauthn-)?sk-.+|ecdsa-sha2-nistp\d+|rsa-sha2-\d+")
-PRIVATE = ("_process_env_request", "_deferred_packets")  # the names of asyncssh's that are used here without its leave
+PRIVATE = (
+    "_process_env_request",
+    "_deferred_packets",
+    "_transport",
+)  # the names of asyncssh's that are used here without its leave
 
 TERM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _LOCALE = re.compile(rb"[A-Za-z0-9._@-]{1,32}")
@@ -130,24 +134,28 @@ class SshDoor:
         asyncssh.set_log_level("CRITICAL")  # it would print what strangers send
         _limit_decompression()
         off = ("line_editor", "agent_forwarding", "x11_forwarding", "allow_scp", "password_auth", "host_based_auth")
-        return dict.fromkeys(off, False) | ALGORITHMS | {
-            "server_factory": lambda: Caller(self),
-            "server_version": "dltutor",
-            "encoding": None,
-            "config": None,
-            "gss_host": None,
-            "sftp_factory": None,
-            "x509_trusted_certs": None,
-            "rdns_lookup": False,
-            "public_key_auth": True,
-            "kbdint_auth": True,  # never succeeds; it is how we learn that a client has no further key
-            "login_timeout": self.limits.login,
-            "keepalive_interval": self.limits.alive,
-            "keepalive_count_max": 3,
-            "compression_algs": [ZLIB.decode(), "none"],
-            "window": WINDOW,
-            "backlog": 128,
-        }
+        return (
+            dict.fromkeys(off, False)
+            | ALGORITHMS
+            | {
+                "server_factory": lambda: Caller(self),
+                "server_version": "dltutor",
+                "encoding": None,
+                "config": None,
+                "gss_host": None,
+                "sftp_factory": None,
+                "x509_trusted_certs": None,
+                "rdns_lookup": False,
+                "public_key_auth": True,
+                "kbdint_auth": True,  # never succeeds; it is how we learn that a client has no further key
+                "login_timeout": self.limits.login,
+                "keepalive_interval": self.limits.alive,
+                "keepalive_count_max": 3,
+                "compression_algs": [ZLIB.decode(), "none"],
+                "window": WINDOW,
+                "backlog": 128,
+            }
+        )
 
     async def close(self) -> None:
         """Also where it was never opened."""
@@ -261,13 +269,18 @@ class Caller(asyncssh.SSHServer):
 
     def fault(self) -> str:
         """Why this connection cannot go on."""
-        if unsent(self.socket) > MOST_UNREAD or len(self.withheld()) > MOST_WITHHELD:
+        if self.unsent() > MOST_UNREAD or len(self.withheld()) > MOST_WITHHELD:
             return "reads no replies"
         return "" if self.identity or received(self.socket) <= MOST_LOGIN else "login too long"
 
     def withheld(self) -> list[tuple[int, Sequence[bytes]]]:
         """Packets that asyncssh keeps while keys are exchanged: a client may never finish that."""
         return self.conn._deferred_packets
+
+    def unsent(self) -> int:
+        """Bytes in the kernel, and those that it does not take any more: asyncssh goes on writing."""
+        transport = self.conn._transport
+        return unsent(self.socket) + (transport.get_write_buffer_size() if transport else 0)
 
     def cut(self, reason: str) -> None:
         self.door.log.event("cut", address=self.address, person=self.identity, reason=reason)
@@ -529,7 +542,7 @@ class Visit(asyncssh.SSHServerSession):
         if self._gone:
             return 0
         held = sum(len(part) for _kind, parts in self.caller.withheld() for part in parts)
-        return self._channel.get_write_buffer_size() + unsent(self.caller.socket) + held
+        return self._channel.get_write_buffer_size() + self.caller.unsent() + held
 
     def pause(self) -> None:
         self._channel.pause_reading()

@@ -46,7 +46,7 @@ def learner(tmp_path: Path) -> Iterator[Callable[..., Client]]:
     """Let somebody come: learner(server, "ada") is a client with a key of its own; gone at the end of the test."""
     came: list[Client] = []
 
-    def come(server: Server, name: str = "ada", columns: int = 200, rows: int = 24, **options: Any) -> Client:
+    def come(server: Server, name: str = "ada", columns: int = 400, rows: int = 24, **options: Any) -> Client:
         key = tmp_path / f"{name}-key"
         if not key.exists():
             clients.keygen(key)

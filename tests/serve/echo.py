@@ -69,15 +69,19 @@ class Echo:
 
 
 class Room:
+    """Some names come to something of their own."""
+
     def __init__(self, people: People, log: Log) -> None:
         self.people, self.log = people, log
-        self.places = 1000
 
     async def admit(self, person: Person, terminal: Terminal, door: Visit) -> Echo:
         if person.name == "full":
             raise DltutorError("The classroom is full.", "Come again in a minute.")
+        echo = Echo(self, person, Terminal(**vars(terminal)), door)
+        if person.name == "slow":
+            await asyncio.sleep(0.5)
         self.log.event("came", person=person.id, name=person.name)
-        return Echo(self, person, terminal, door)
+        return echo
 
 
 async def main(state: Path, given: dict[str, Any]) -> None:

@@ -1,0 +1,450 @@
+"""The ssh door until a learner is in: who comes in, who does not, and what those read."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from asyncssh.packet import Boolean, SSHPacket, String
+from conftest import echo_server
+from wires import SAFETY, connect, connected, offered, resident, session, until_closed
+
+from dltutor.bench.clients import Client, Server, keygen
+from dltutor.serve import people, ssh
+
+CLASS = 33  # learners who log in at once, behind one address
+BURST = 5.0  # seconds of a flood
+USERAUTH_REQUEST, PUBLIC_KEY_OK = 50, 60
+Come = Callable[..., Client]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Eight; the last one is on the roster."""
+    folder = tmp_path_factory.mktemp("keys")
+    return [keygen(folder / f"key-{number}") for number in range(8)]
+
+
+@pytest.fixture(scope="module")
+def strict(keys: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For who is on the roster, and with little patience."""
+    folder = tmp_path_factory.mktemp("strict")
+    (folder / "roster").write_bytes(keys[-1].with_name("key-7.pub").read_bytes())
+    limits = {"silent": 1.0, "login": 3.0, "idle": 1.0}
+    with echo_server(folder, roster=str(folder / "roster"), limits=limits) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with echo_server(tmp_path_factory.mktemp("coded"), class_code="maple", limits={"code": 3.0}) as server:
+        yield server
+
+
+def said(client: Client) -> str:
+    """What it says until it ends, on one line."""
+    client.code()
+    return " ".join(client.text().split())
+
+
+# ---------------------------------------------------------------- who comes in
+
+
+def test_s1_the_fingerprint_that_is_told_is_the_one_that_learners_see(echo: Server) -> None:
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-f", str(echo.state / "host_key")], capture_output=True, text=True, check=True
+    ).stdout
+    assert echo.event("listening")["fingerprint"] in shown
+    assert "ED25519" in shown
+
+
+def test_s2_a_key_of_the_roster_comes_in(strict: Server, learner: Come, keys: list[Path]) -> None:
+    ada = learner(strict, "whoever", key=keys[-1])
+    ada.until('"name": "key-7"')
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ["-o", "PreferredAuthentications=none"],
+        ["-o", "PreferredAuthentications=password"],
+        ["-o", "PreferredAuthentications=keyboard-interactive"],
+        ["-o", "PreferredAuthentications=hostbased", "-o", "HostbasedAuthentication=yes"],
+        ["-o", "PreferredAuthentications=gssapi-with-mic", "-o", "GSSAPIAuthentication=yes"],
+    ],
+)
+def test_s2_nothing_but_a_key_comes_in(strict: Server, learner: Come, keys: list[Path], way: list[str]) -> None:
+    client = learner(strict, key=keys[-1], options=way)
+    assert client.code() == 255
+    assert "Permission denied" in client.text()
+    assert "assword:" not in client.text()
+
+
+def test_s2_a_certificate_is_no_key(strict: Server, learner: Come, keys: list[Path], tmp_path: Path) -> None:
+    """Signed by a key of the roster, for a key that is not on it."""
+    key = keygen(tmp_path / "eve")
+    command = ["ssh-keygen", "-q", "-s", str(keys[-1]), "-I", "eve", "-n", "eve", str(key.with_name("eve.pub"))]
+    subprocess.run(command, check=True)
+    eve = learner(strict, "eve", key=key)
+    assert eve.code() == 255 and "Permission denied" in eve.text()
+
+
+def test_a_key_that_is_not_on_the_roster_reads_what_to_do(strict: Server, learner: Come, keys: list[Path]) -> None:
+    text = said(learner(strict, key=keys[0]))
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", str(keys[0])], capture_output=True, text=True, check=True).stdout
+    assert "Send ~/.ssh/id_ed25519.pub to your teacher" in text
+    assert shown.split()[1] in text
+    assert "Permission denied" in text
+
+
+def test_who_has_no_key_reads_how_to_make_one(strict: Server) -> None:
+    done = subprocess.run(
+        strict.command(None, "li"), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SAFETY
+    )
+    assert done.returncode == 255
+    assert "ssh-keygen -t ed25519" in done.stderr
+
+
+def test_who_has_one_key_that_is_known_reads_nothing_about_the_others(
+    strict: Server, learner: Come, keys: list[Path]
+) -> None:
+    ada = learner(strict, key=keys[-1], options=["-i", str(keys[0])])
+    ada.until('"key-7"')
+    assert "teacher" not in ada.text()
+
+
+# ---------------------------------------------------------------- whose signature
+
+
+class Prober(asyncssh.SSHClient):
+    """Shows a victim's public key around the requests that it signs with its own."""
+
+    def __init__(self, victim: asyncssh.SSHKey, order: str) -> None:
+        self.victim, self.order = victim, order
+        self.probes = 0
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        genuine = conn.send_userauth_request
+
+        async def send(method: bytes, *args: bytes, **options: object) -> None:
+            signs = bool(options.get("key"))
+            if signs and self.order in ("before", "around"):
+                self.probe(conn)
+            await genuine(method, *args, **options)
+            if signs and self.order in ("after", "around"):
+                self.probe(conn)
+
+        conn.send_userauth_request = send
+
+    def probe(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.probes += 1
+        asked = [String(text) for text in ("eve", "ssh-connection", "publickey")]
+        shown = [Boolean(False), String(b"ssh-ed25519"), String(self.victim.public_data)]
+        conn.send_packet(USERAUTH_REQUEST, *asked, *shown)
+
+
+@pytest.fixture
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncssh's client takes no notice of answers about keys that are not its own."""
+    handlers = asyncssh.auth._ClientPublicKeyAuth._packet_handlers
+    genuine = handlers[PUBLIC_KEY_OK]
+
+    def tolerant(auth: Any, kind: int, number: int, packet: SSHPacket) -> None:
+        payload = packet.get_remaining_payload()
+        if auth._keypair.public_data in payload:
+            genuine(auth, kind, number, SSHPacket(payload))
+
+    monkeypatch.setitem(handlers, PUBLIC_KEY_OK, tolerant)
+
+
+@pytest.mark.usefixtures("deaf")
+@pytest.mark.parametrize("order", ["before", "after", "around"])
+async def test_s3_who_shows_a_key_without_signing_is_not_its_owner(echo: Server, order: str) -> None:
+    mine, theirs = (asyncssh.generate_private_key("ssh-ed25519") for _key in range(2))
+    prober = Prober(theirs, order)
+    async with asyncio.timeout(SAFETY), connected(echo, mine, client_factory=lambda: prober) as connection:
+        process = await session(connection)
+        line = await process.stdout.readline()
+    assert prober.probes
+    assert people.fingerprint(mine).encode() in line
+    assert people.fingerprint(theirs).encode() not in line
+
+
+def test_s4_the_seventh_key_ends_the_connection(strict: Server, learner: Come, keys: list[Path]) -> None:
+    """The eighth would be right."""
+    options = [part for key in keys[1:7] for part in ("-i", str(key))]
+    client = learner(strict, key=keys[0], options=[*options, "-i", str(keys[-1])])
+    assert client.code() == 255
+    assert "too many keys" in client.text() and "IdentitiesOnly" in client.text()
+
+
+def test_s4_six_keys_are_not_too_many(strict: Server, learner: Come, keys: list[Path]) -> None:
+    options = [part for key in keys[1:5] for part in ("-i", str(key))]
+    learner(strict, key=keys[0], options=[*options, "-i", str(keys[-1])]).until('"key-7"')
+
+
+# ---------------------------------------------------------------- who may wait
+
+
+def test_s5_who_says_nothing_is_not_waited_for(strict: Server) -> None:
+    with connect(strict) as connection:
+        assert 0.0 < until_closed(connection) < 2.0
+
+
+def test_s5_who_only_says_hello_is_waited_for_as_long_as_a_login_takes(strict: Server) -> None:
+    with connect(strict) as connection:
+        connection.sendall(b"SSH-2.0-slow\r\n")
+        assert 2.0 < until_closed(connection) < 4.0
+
+
+async def test_t3_a_connection_without_a_session_is_closed(strict: Server, keys: list[Path]) -> None:
+    key = asyncssh.read_private_key(keys[-1])
+    async with asyncio.timeout(SAFETY), connected(strict, key) as connection:
+        began = time.monotonic()
+        await connection.wait_closed()
+        assert time.monotonic() - began < 2.0
+
+
+def test_s6_a_class_behind_one_address_logs_in_at_once(echo: Server, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        class_ = [
+            stack.enter_context(echo.client(keygen(tmp_path / f"{number}"), f"l{number}")) for number in range(CLASS)
+        ]
+        for number, client in enumerate(class_):
+            client.until(f'"l{number}"')
+
+
+def test_s6_so_many_may_wait_and_the_next_one_may_not(echo: Server, learner: Come) -> None:
+    most = ssh.Limits().waiting
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(connect(echo)) for _number in range(most)]
+        assert all(connection.recv(100).startswith(b"SSH-2.0") for connection in waiting)
+        with connect(echo) as late:
+            assert until_closed(late) < 1.0
+        echo.event("refused", address="127.0.0.1")
+        waiting[0].close()
+        learner(echo).until('"name"')
+
+
+def test_s6_who_has_a_session_waits_no_more(strict: Server, learner: Come, keys: list[Path]) -> None:
+    """The time for having none does not end it."""
+    ada = learner(strict, key=keys[-1])
+    ada.until('"key-7"')
+    with connect(strict) as other:
+        until_closed(other)
+    ada.press("still here\r")
+    ada.until('"still here"')
+
+
+# ---------------------------------------------------------------- floods
+
+
+def paints(victim: Client, seconds: float) -> list[float]:
+    """How long keys take for so long, in ms."""
+    end = time.monotonic() + seconds
+    found = []
+    while time.monotonic() < end:
+        word = f"k{len(found)}"
+        found.append(1e3 * victim.paint(f"{word}\r", f'"{word}"'))
+        victim.listen(0.02)
+    return sorted(found)
+
+
+def p95(values: list[float]) -> float:
+    return values[int(0.95 * len(values))]
+
+
+def test_s7_bad_logins_are_denied_and_hurt_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
+    victim = learner(strict, key=keys[-1])
+    victim.until('"key-7"')
+    before = resident(strict.pid)
+    loop = f"while :; do {' '.join(strict.command(keys[0], 'bad', ['-T', '-q']))} exit; echo $?; done"
+    floods = [
+        subprocess.Popen(
+            ["timeout", str(BURST), "sh", "-c", loop],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+        for _number in range(8)
+    ]  # fmt: skip
+    keys_took = paints(victim, BURST)
+    codes = [code for flood in floods for code in flood.communicate()[0].split()]
+    assert len(codes) > 50 and set(codes) == {"255"}
+    assert p95(keys_took) < 150
+    assert resident(strict.pid) - before < 10
+
+
+def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
+    victim = learner(strict, key=keys[-1])
+    victim.until('"key-7"')
+    before = resident(strict.pid)
+    command = [sys.executable, str(Path(__file__).parent / "wires.py"), str(strict.port), str(BURST)]
+    flood = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    keys_took = paints(victim, BURST)
+    done = int(flood.communicate()[0])
+    assert done > 300
+    assert p95(keys_took) < 200
+    assert resident(strict.pid) - before < 10
+
+
+# ---------------------------------------------------------------- what is no SSH
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+        b"SSH-1.5-OpenSSH_1.2\r\n",
+        b"x" * 9000,
+        b"\x00\xff\x1b]0;title\x07\n" * 10,
+        b"SSH-2.0-x\r\n" + b"\xff\xff\xff\xff" + b"\x00" * 12,
+        b"SSH-2.0-" + b"x" * 300 + b"\r\n",
+    ],
+)
+def test_s9_garbage_is_closed_at_once(echo: Server, learner: Come, garbage: bytes) -> None:
+    with connect(echo) as connection:
+        connection.sendall(garbage)
+        assert until_closed(connection) < 1.0
+    learner(echo).until('"name"')
+
+
+async def test_s9_a_login_that_never_ends_is_cut(strict: Server) -> None:
+    """Requests that no hook of asyncssh's sees: what they take in all is counted."""
+
+    class Endless(asyncssh.SSHClient):
+        def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+            self.conn = conn
+
+        async def public_key_auth_requested(self) -> None:
+            asked = [String(text) for text in ("x" * 900, "ssh-connection", "none")]
+            for _number in range(400):
+                self.conn.send_packet(USERAUTH_REQUEST, *asked)
+            await self.conn.wait_closed()
+
+    with pytest.raises((asyncssh.Error, OSError)):
+        async with asyncio.timeout(SAFETY), connected(strict, client_factory=Endless):
+            pass
+    strict.event("cut", reason="login too long")
+
+
+# ---------------------------------------------------------------- algorithms
+
+
+def test_s10_nothing_weak_is_offered(echo: Server) -> None:
+    found = offered(echo)
+    everything = [name for names in found.values() for name in names]
+    assert not [name for name in everything if re.search(r"sha1|cbc|3des|arcfour|md5|dss|^none.*mac", name)]
+    assert "kex-strict-s-v00@openssh.com" in found["kex"]
+    assert found["host key"] == ["ssh-ed25519"]
+    assert found["zip out"] == ["zlib@openssh.com", "none"]
+
+
+def test_s10_signatures_are_not_of_sha1(echo: Server, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(tmp_path / "rsa")], check=True)
+
+    def code(*algorithms: str) -> int:
+        options = ["-T", "-o", f"PubkeyAcceptedAlgorithms={','.join(algorithms)}"]
+        done = subprocess.run(
+            echo.command(tmp_path / "rsa", "li", options), stdin=subprocess.DEVNULL, capture_output=True, timeout=SAFETY
+        )
+        return done.returncode
+
+    assert code("ssh-rsa") == 255
+    assert code("rsa-sha2-256") == 1  # is in, and has no terminal
+    told = subprocess.run(
+        echo.command(tmp_path / "rsa", "li", ["-vT"]), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    ).stderr
+    found = re.search("server-sig-algs=<(.*?)>", told)
+    assert found and {"ssh-rsa", "ssh-dss"}.isdisjoint(found[1].split(","))
+
+
+async def test_s10_a_signature_of_sha1_does_not_count_unasked(echo: Server) -> None:
+    """The server says what it takes; a client need not care."""
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+    pair = asyncssh.load_keypairs([key])[0]
+    pair.sig_algorithm = b"ssh-rsa"
+    pair.set_sig_algorithm = lambda algorithm: None
+    pair.sign = lambda data: key.sign(data, b"ssh-rsa")
+    with pytest.raises(asyncssh.PermissionDenied):
+        async with asyncio.timeout(SAFETY), connected(echo, pair):
+            pass
+
+
+# ---------------------------------------------------------------- codes
+
+
+def test_s2_the_code_of_the_class_enrols_a_key(coded: Server, learner: Come) -> None:
+    ada = learner(coded)
+    ada.until("Code of the class:")
+    ada.press("oak\r")
+    ada.until(lambda screen: screen.count("Code of the class:") == 2)
+    ada.press("mapel\x7f\x7fle\r")
+    ada.until('"name": "ada"')
+    assert "maple" not in ada.text()
+    ada.press("bye 0\r")
+    assert ada.code() == 0
+    again = learner(coded)
+    again.until('"name": "ada"')
+    assert "Code of" not in again.text()
+
+
+def test_three_wrong_codes_end_it(coded: Server, learner: Come) -> None:
+    eve = learner(coded, "eve")
+    for number in range(1, 4):
+        eve.until(lambda screen, number=number: screen.count("Code of the class:") == number)
+        eve.press("oak\r")
+    assert eve.code() == 1
+    assert "Ask your teacher" in eve.text()
+    coded.event("denied", reason="wrong code")
+    assert not [event for event in coded.events if "oak" in str(event)]
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_who_does_not_know_the_code_can_leave(coded: Server, learner: Come, key: str) -> None:
+    eve = learner(coded, "eve")
+    eve.until("Code of the class:")
+    eve.press(key)
+    assert eve.code() == 1
+
+
+def test_who_does_not_type_the_code_is_not_waited_for(coded: Server, learner: Come) -> None:
+    eve = learner(coded, "eve")
+    eve.until("Code of the class:")
+    assert eve.code(seconds=10) == 1
+
+
+def test_another_key_joins_with_a_code(strict: Server, learner: Come, keys: list[Path]) -> None:
+    ada = learner(strict, key=keys[-1])
+    ada.until('"key-7"')
+    ada.press("code\r")
+    found: list[str] = []
+    ada.until(lambda screen: found.extend(re.findall(r'"code": "(\w+)"', screen)) or found)
+    laptop = learner(strict, f"join-{found[0]}", key=keys[0])
+    laptop.until('"key-7"')
+    assert re.findall(r'"id": "(\w+)"', laptop.text()) == re.findall(r'"id": "(\w+)"', ada.text())
+    late = learner(strict, f"join-{found[0]}", key=keys[1])
+    assert late.code() == 255 and "not known, or no longer" in late.text()
+
+
+def test_who_is_not_admitted_reads_why(echo: Server, learner: Come) -> None:
+    late = learner(echo, "full")
+    assert late.code() == 1
+    assert "The classroom is full." in late.text() and "Come again" in late.text()
+
+
+# ---------------------------------------------------------------- what asyncssh keeps to itself
+
+
+def test_the_private_names_of_asyncssh_are_still_there() -> None:
+    """With another version of asyncssh: find out where they went, or that they are no longer needed."""
+    assert hasattr(asyncssh.SSHServerChannel, "_process_env_request")
+    source = Path(asyncssh.connection.__file__).read_text("utf-8")
+    assert all(f"self.{name}" in source or hasattr(asyncssh.SSHServerChannel, name) for name in ssh.PRIVATE)

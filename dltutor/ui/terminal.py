@@ -13,6 +13,7 @@ unexpected the update goes to Textual's own encoder, and the model starts anew.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -33,7 +34,7 @@ from textual.geometry import NULL_REGION, Region
 from textual.screen import Screen
 from textual.strip import Strip
 
-from dltutor.page import FULL_RATE, Page
+from dltutor.page import Page
 from dltutor.ui.pacer import Attention, Beat, Pacer
 
 if TYPE_CHECKING:
@@ -349,8 +350,8 @@ class TerminalMixin(_Base):
 
     @property
     def rate(self) -> float:
-        """Drawings a second that are worth it, and that a class server grants; 0: nobody looks."""
-        return min(self.attention.rate, self.page.rate if self.page else FULL_RATE)
+        """Drawings a second that are worth it, and that a class server grants; 0: nobody looks, infinite: all."""
+        return min(self.attention.rate, self.page.rate if self.page else math.inf)
 
     def congested(self) -> bool:
         """Whether what was drawn last is still on its way out of this machine."""
@@ -371,7 +372,7 @@ class TerminalMixin(_Base):
             self._send(painted, "" if self._question_due else self._question())
         else:
             self._question_due = True
-        self._beat.drawn(self.rate or FULL_RATE)
+        self._beat.drawn(self.rate or math.inf)
         if self.page:
             self._account(self.page)
 
@@ -405,6 +406,11 @@ class TerminalMixin(_Base):
         elif isinstance(event, events.InputEvent | events.Paste):
             self.attention.touched()
         await super().on_event(event)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A cursor that blinks would cost bytes for as long as it is there."""
+        if hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
 
     # ------------------------------------------------------------ past the compositor
 

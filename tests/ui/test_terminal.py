@@ -655,3 +655,10 @@ async def test_nobody_is_asked_without_a_terminal():
             app.query_one(Plot).show(300)
         await pilot.pause()
         assert app.may_draw()
+
+
+async def test_a_cursor_does_not_blink():
+    app = Frugal(driver_class=Capture)
+    async with app.run_test(headless=False, size=(90, 30)) as pilot:
+        await app.push_screen(Other())
+        await until(lambda: not app.screen.query_one(Input).cursor_blink, pilot)

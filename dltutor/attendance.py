@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from dltutor.i18n import _, plural
+from dltutor.page import FULL_RATE
 
 MANY_TRIES = 3  # in vain, at one exercise
 LONG = 10 * 60.0  # seconds at one place; or without a key
@@ -137,6 +138,9 @@ def machine(told: dict[str, Any]) -> str:
     memory = sum(float(one.get("memory") or 0) for one in told.get("sessions", []))
     if memory:
         parts.append(_("{size} MB").format(size=round(memory / 1e6)))
+    budget = told.get("budget") or {}
+    if budget.get("live") and budget.get("rate", FULL_RATE) < FULL_RATE:
+        parts.append(_("pictures at {rate:.0f}/s").format(rate=budget["rate"]))
     return " · ".join([*parts, grading(grades)])
 
 

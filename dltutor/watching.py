@@ -58,11 +58,9 @@ def _show(desk: Visitor, theme: str) -> int:
     from dltutor.ui.classroom import Watch
     from dltutor.ui.plots.look import impose, look_of
 
+    told = desk.status()  # where nothing runs, that is said before the screen changes
     look = look_of()
     impose(look, os.environ)
-
-    watch = Watch(
-        desk, desk.status(), dark=theme == "dark"
-    )  # where nothing runs, that is said before the screen changes
+    watch = Watch(desk, told, look, dark=theme == "dark")
     watch.run()
     return watch.return_code or 0

@@ -20,7 +20,7 @@ import click
 from rich.cells import cell_len
 
 from dltutor.errors import DltutorError, UsageError
-from dltutor.i18n import _
+from dltutor.i18n import _, plural
 from dltutor.progress import home
 from dltutor.serve.log import Log
 
@@ -148,24 +148,26 @@ async def _serve(settings: Settings, log: Log) -> None:
     desk = Desk(settings.state, classroom)
     door = SshDoor(settings, classroom, classroom.people, log)
     browsers = _door_for_browsers(settings, classroom, log)
+    opened: list[Desk | SshDoor | WebDoor] = []
     seconds = 0.0
     try:
         await desk.start()
+        opened.append(desk)
         await classroom.start(click.echo)
         await door.start()
+        opened.append(door)
         if browsers:
             await browsers.start()
+            opened.append(browsers)
         classroom.login = ssh_command(settings.host, door.port, "{name}@")
         log.event("listening", port=door.port, fingerprint=door.fingerprint)
-        click.echo(greeting(settings, door, log, browsers.link if browsers else ""))
+        click.echo(greeting(settings, classroom.people.keys, door, log, browsers.link if browsers else ""))
         seconds = await _stopped(desk)
         log.event("stopping", seconds=seconds)
     finally:
         await classroom.close(seconds, _("The class has ended. Everything is saved."))
-        await door.close()
-        if browsers:
-            await browsers.close()
-        await desk.close()
+        for one in reversed(opened):
+            await one.close()
         log.event("stopped")
 
 
@@ -192,11 +194,11 @@ async def _stopped(desk: Desk) -> float:
 # ---------------------------------------------------------------- what the teacher is told
 
 
-def greeting(settings: Settings, door: SshDoor, log: Log, link: str = "") -> str:
+def greeting(settings: Settings, keys: int, door: SshDoor, log: Log, link: str = "") -> str:
     facts = {
         _("Learners type"): click.style(ssh_command(settings.host, door.port), bold=True),
         _("In a browser"): link,
-        _("Who may come in"): admission(settings),
+        _("Who may come in"): admission(settings, keys),
         _("Host key"): door.fingerprint,
         _("Kept in"): str(settings.state),
         _("Log"): str(log.path or _("the error output")),
@@ -226,9 +228,13 @@ def host_name(host: str) -> str:
     return socket.gethostname()
 
 
-def admission(settings: Settings) -> str:
+def admission(settings: Settings, keys: int) -> str:
+    """`keys`: how many the roster has."""
     if settings.open:
         return _("everybody, with any key")
     if settings.class_code:
         return _("whoever knows the class code {code}").format(code=click.style(settings.class_code, bold=True))
-    return _("whoever has a key in {file}").format(file=roster_of(settings))
+    if not keys:
+        return _("nobody yet: there is no key in {file}").format(file=roster_of(settings))
+    told = plural("whoever has the {n} key in", "whoever has one of the {n} keys in", keys)
+    return f"{told} {roster_of(settings)}"

@@ -74,6 +74,11 @@ class People:
             return sum(1 for _entry in os.scandir(self._settings.users))
         return 0
 
+    @property
+    def keys(self) -> int:
+        """How many the roster has."""
+        return self._roster.count if self._roster else 0
+
     # ------------------------------------------------------------ who is it?
 
     def by_key(self, fingerprint: str, username: str) -> Person | None:
@@ -228,6 +233,10 @@ class Roster:
         except OSError as error:
             message = _("no roster: {file}: {error}").format(file=path, error=error.strerror)
             raise DltutorError(message, roster_hint()) from error
+
+    @property
+    def count(self) -> int:
+        return len(self._names)
 
     def name(self, fingerprint: str) -> str | None:
         """What the roster calls whose key that is; empty where it has no name for them."""

@@ -63,7 +63,7 @@ def unit_of(settings: Settings, log: Path | None) -> str:
     """The unit that starts this installation as these settings say."""
     sessions = settings.max_sessions
     return UNIT.format(
-        state=_state(settings.state),
+        state="\n".join(_writable(settings.state, log)),
         language=i18n.current(),
         secrets=f"EnvironmentFile={SECRETS}\n" if settings.class_code else "",
         command=" ".join(map(quoted, _command(settings, log))),
@@ -74,11 +74,14 @@ def unit_of(settings: Settings, log: Path | None) -> str:
     )
 
 
-def _state(folder: Path) -> str:
+def _writable(state: Path, log: Path | None) -> Iterator[str]:
     """systemd makes what is its own; any other folder has to be there."""
-    if folder.is_relative_to(STATE_HOME) and folder != STATE_HOME:
-        return f"StateDirectory={folder.relative_to(STATE_HOME)}\nStateDirectoryMode=0700"
-    return f"ReadWritePaths={quoted(str(folder))}"
+    if state.is_relative_to(STATE_HOME) and state != STATE_HOME:
+        yield f"StateDirectory={state.relative_to(STATE_HOME)}\nStateDirectoryMode=0700"
+    else:
+        yield f"ReadWritePaths={quoted(str(state))}"
+    if log:
+        yield f"ReadWritePaths={quoted(str(log.absolute().parent))}"
 
 
 def _command(settings: Settings, log: Path | None) -> list[str]:
@@ -88,6 +91,7 @@ def _command(settings: Settings, log: Path | None) -> list[str]:
         "--host": settings.host,
         "--roster": settings.roster,
         "--web": settings.web,
+        "--web-host": settings.web_host if settings.web is not None else "",
         "--log": log and log.absolute(),
     }
     command += [part for name, value in options.items() if value not in ("", None) for part in (name, str(value))]

@@ -142,15 +142,20 @@ class Door:
     [
         ({"open": True}, "everybody"),
         ({"class_code": "maple"}, "maple"),
-        ({"roster": Path("/etc/keys")}, "/etc/keys"),
+        ({"roster": Path("/etc/keys")}, "28 keys in /etc/keys"),
         ({}, "roster"),
     ],
 )
 def test_the_greeting_says_what_learners_type_and_who_may_come_in(state, settings, told):
     log = opening.Log(state / "log")
-    text = opening.greeting(Settings(state=state, host="tutor.local", **settings), Door(), log)
-    for fact in ("ssh -p 2222 tutor.local", "SHA256:abc", told, f"dltutor serve watch --state {state}", "Ctrl-C"):
+    link = "http://tutor.local/?token=7"
+    text = opening.greeting(Settings(state=state, host="tutor.local", **settings), 28, Door(), log, link)
+    for fact in ("ssh -p 2222 tutor.local", link, "SHA256:abc", told, f"serve watch --state {state}", "Ctrl-C"):
         assert fact in text
+
+
+def test_a_roster_without_a_key_is_told(state):
+    assert "nobody yet" in opening.admission(Settings(state=state), 0)
 
 
 def test_a_server_on_the_port_of_ssh_needs_no_p():

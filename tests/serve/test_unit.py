@@ -46,7 +46,15 @@ def test_it_starts_this_installation_with_these_options():
     assert "dltutor" in child.stdout
     told = " ".join(start[3:])
     assert told.startswith("serve --state /var/lib/dltutor --port 22 ")
-    for option in ("--roster /etc/keys", "--web 443", "--log /var/log/d.log", "--max-sessions 30", "--idle 30"):
+    assert "ReadWritePaths=/var/log" in unit
+    for option in (
+        "--roster /etc/keys",
+        "--web 443",
+        "--web-host 127.0.0.1",
+        "--log /var/log/d.log",
+        "--max-sessions 30",
+        "--idle 30",
+    ):
         assert option in told
 
 

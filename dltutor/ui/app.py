@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # not needed for the first paint
 
 
 HUNG_UP = 128 + signal.SIGHUP  # exit code
+LAST_SECOND = 1.0  # that engines and graders have to end in
 
 
 class Tutor(TerminalMixin, App[None]):
@@ -99,6 +100,10 @@ class Tutor(TerminalMixin, App[None]):
     def is_hosted(self) -> bool:
         """This is a session of a class server: no file, no program of that machine is the learner's to see."""
         return False
+
+    def public(self, text: str) -> str:
+        """`text` as this learner may read it."""
+        return text
 
     @property
     def is_playing(self) -> bool:
@@ -207,13 +212,15 @@ class Tutor(TerminalMixin, App[None]):
     def keep_place(self) -> None:
         self._place_timer = None
         with self.writing():
-            self._open_place.keep(resume.place_of(self.screen_stack))
+            self._open_place.keep(self.place())
+
+    def place(self) -> resume.Place:
+        return resume.place_of(self.screen_stack)
 
     async def go_back(self) -> None:
         """To where the last sitting broke off, if it did; what is no longer there is left out."""
-        place = self._open_place.left_behind(alone=self.is_hosted)
-        with contextlib.suppress(DltutorError):
-            await self._go_to(place)
+        with contextlib.suppress(DltutorError, ValueError):
+            await self._go_to(self._open_place.left_behind(alone=self.is_hosted))
         if self.screen_stack[1:]:
             self.notify(_("You are back where you were."), title=_("The last session broke off"), timeout=8)
 
@@ -310,16 +317,26 @@ class Tutor(TerminalMixin, App[None]):
 
     async def leave(self) -> None:
         """The next sitting goes on here."""
+        import asyncio
+
         self.save()
-        await self._close_screens()
+        with contextlib.suppress(TimeoutError):  # whatever does not end, ends with us
+            await asyncio.wait_for(self._close_screens(), LAST_SECOND)
         self.exit()
 
     def save(self) -> None:
         """Keep all there is, now."""
+        self.save_screens()
+        self.keep_place()
+
+    def save_screens(self) -> None:
         for screen in self.screen_stack:
             if hasattr(screen, "save") and screen.is_mounted:
                 screen.save()
-        self.keep_place()
+
+    def rescue(self) -> None:
+        with contextlib.suppress(Exception):
+            self.save_screens()  # not the place: it may be what cannot be shown
 
     async def _close_screens(self) -> None:
         for screen in self.screen_stack:

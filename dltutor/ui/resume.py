@@ -43,12 +43,14 @@ class OpenPlace:
 
     def left_behind(self, alone: bool = False) -> Place:
         """What a sitting that broke off had open; empty where none did, or it still goes on (unless this is the only
-        one there can be)."""
+        one there can be). It is told once: should going there fail, the next sitting begins at the course."""
         noted = self._progress.preference(NAME)
         if not isinstance(noted, dict) or (not alone and _goes_on(noted.get("sitting"))):
             return {}
-        self._kept = _sound(noted.get("place"))
-        return self._kept
+        place = _sound(noted.get("place"))
+        if place:
+            self._progress.set_preference(NAME, {})
+        return place
 
     def keep(self, place: Place) -> None:
         if place != self._kept and not self._forgotten:

@@ -8,25 +8,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import os
 import pkgutil
 import socket
-import sys
 import tempfile
+import traceback
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from dltutor import i18n, ui
+from dltutor import i18n, ui, wire
 from dltutor.host import Host
 from dltutor.lesson import Lesson, exercises
 from dltutor.page import Page
 from dltutor.progress import Progress, schedule
 from dltutor.sitting import farewell
-from dltutor.ui.hosted import Hosted
-from dltutor.ui.plots.look import Look, look_of
+from dltutor.ui.hosted import LONGEST_TRACE, Hosted, told_of
+from dltutor.ui.plots.look import Look, impose, is_worth_asking, look_of
 from dltutor.ui.screens.exercise import ExerciseScreen, task_screen
 from dltutor.ui.screens.lesson import LessonScreen
 from dltutor.ui.screens.review import ReviewScreen
@@ -113,13 +115,27 @@ async def _settled(pilot: Pilot[Any], screen: type[Screen]) -> None:
 
 def main(order: dict[str, Any], descriptors: list[int]) -> int:
     """Show the application on this terminal until its learner leaves it. `descriptors`: the channel, the page."""
-    arguments = order["arguments"]
+    logging.disable()
+    warnings.simplefilter("ignore")  # what libraries complain of is nothing to show
     channel, page = descriptors
+    host = Host(socket.socket(fileno=channel))
+    try:
+        return _sit(order["arguments"], host, page)
+    except Exception as error:  # outside the application, which tells of its own
+        incident = os.urandom(4).hex()
+        host.tell(wire.Crashed(incident, "".join(traceback.format_exception(error))[-LONGEST_TRACE:]))
+        print(told_of(incident), flush=True)
+        return 1
+
+
+def _sit(arguments: dict[str, Any], host: Host, page: int) -> int:
     with Progress.open() as progress:
         i18n.use(arguments.get("language") or progress.preference("language", i18n.preferred()))
-        host = Host(socket.socket(fileno=channel))
-        tutor = Hosted(progress, look_of(), host, Page(page), arguments.get("login", ""))
+        look = look_of(recall=progress.preference)
+        impose(look, os.environ)
+        tutor = Hosted(progress, look, host, Page(page), arguments.get("login", ""))
+        tutor.asks_glyphs = is_worth_asking(os.environ, progress.preference)
         tutor.run()
-        print("\n".join(farewell(tutor, progress)))
-        sys.stdout.flush()
+        for line in () if tutor.return_code else farewell(tutor, progress):
+            print(tutor.public(line), flush=True)
         return tutor.return_code or 0

@@ -57,6 +57,7 @@ def where_to_write(text: str) -> tuple[int, int]:
 
 
 class ExerciseScreen(SizedScreen[Outcome]):
+    KIND = "exercise"
     DEFAULT_CSS = """
     ExerciseScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     ExerciseScreen #body { height: 1fr; }
@@ -129,9 +130,12 @@ class ExerciseScreen(SizedScreen[Outcome]):
         if self.file.notice:
             self.notify(self.file.notice, severity="warning", timeout=20)
         self.run_worker(self._prepare(), group="prepare")
-        self.run_worker(self._watch(), group="watch")
+        if not self.app.is_hosted:  # else nobody can save it but us
+            self.run_worker(self._watch(), group="watch")
 
     def first_words(self) -> str:
+        if self.app.is_hosted:
+            return _("c checks what you have written. It is kept by itself.")
         return _("c checks what you have written. It is kept in {file}").format(file=self.file.path)
 
     def _last_time(self) -> str:
@@ -238,6 +242,8 @@ class ExerciseScreen(SizedScreen[Outcome]):
             return self.has_class("-solution")
         if action == "watch":
             return self.exercise.hunt is not None
+        if action == "outside":
+            return not self.app.is_hosted
         return super().check_action(action, parameters)
 
     # ------------------------------------------------------------ writing
@@ -266,7 +272,8 @@ class ExerciseScreen(SizedScreen[Outcome]):
 
     def action_save(self) -> None:
         if self.save():
-            self.notify(_("saved: {file}").format(file=self.file.path), timeout=2)
+            told = _("saved") if self.app.is_hosted else _("saved: {file}").format(file=self.file.path)
+            self.notify(told, timeout=2)
 
     def save(self) -> bool:
         """Keep what is written; whether that could be done."""

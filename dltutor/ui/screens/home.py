@@ -33,6 +33,7 @@ class Search(Input):
 
 
 class Home(SizedScreen[None]):
+    KIND = "home"
     DEFAULT_CSS = """
     Home #title { height: 1; padding: 0 2; background: $raised; }
     Home #above { padding: 1 1 0 1; }
@@ -193,7 +194,8 @@ class Home(SizedScreen[None]):
 
     def _about(self, entry: Entry) -> Text:
         if entry.problem:
-            return Text.assemble((f"{entry.id}\n", f"bold {self.app.ink('red')}"), entry.problem)
+            problem = self.app.public(entry.problem)
+            return Text.assemble((f"{entry.id}\n", f"bold {self.app.ink('red')}"), problem)
         text = Text.assemble((f"{entry.title}\n", f"bold {self.app.ink('blue')}"), f"{entry.question}\n\n")
         text.append(self._next_step(entry), self.app.ink("orange"))
         if entry.exercises:

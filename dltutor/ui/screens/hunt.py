@@ -149,6 +149,7 @@ def _whole_lines(lines: list[Text]) -> Text:
 
 
 class HuntScreen(ExerciseScreen):
+    KIND = "hunt"
     DEFAULT_CSS = """
     HuntScreen Editor { display: none; }
     HuntScreen.-mends Editor { display: block; }

@@ -24,6 +24,7 @@ from dltutor.ui.widgets.reader import Experiment, Reader
 
 
 class LessonScreen(SizedScreen[None]):
+    KIND = "lesson"
     DEFAULT_CSS = """
     LessonScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     LessonScreen #body { height: 1fr; }
@@ -111,6 +112,10 @@ class LessonScreen(SizedScreen[None]):
     def lab(self) -> Lab | None:
         found = self.query(Lab)
         return found.first() if found else None
+
+    @property
+    def trains(self) -> bool:
+        return self.lab is not None and self.lab.state.status == "running"
 
     def show_top(self, index: int | None = None) -> None:
         index, total = self.reader.index if index is None else index, len(self.lesson.sections)

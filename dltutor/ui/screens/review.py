@@ -117,6 +117,7 @@ def _name(due: Due) -> dict[str, str]:
 
 
 class ReviewScreen(SizedScreen[None]):
+    KIND = "review"
     DEFAULT_CSS = """
     ReviewScreen #top { height: 1; padding: 0 1; background: $raised; color: $text; }
     ReviewScreen #body { height: 1fr; padding: 0 2; align-horizontal: center; scrollbar-size-vertical: 1; }

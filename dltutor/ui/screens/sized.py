@@ -12,6 +12,8 @@ from dltutor.ui.typed import InTutor
 class SizedScreen(InTutor, Screen[ScreenResultType]):
     """Has the classes of its breakpoints at once. Textual sets them when it tells of a size, one picture too late."""
 
+    KIND = ""  # as a teacher sees it: see wire.Here
+
     def __init__(self) -> None:
         super().__init__()
         width, height = self.app.size

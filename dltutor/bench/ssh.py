@@ -56,10 +56,21 @@ class Amount:
     kills: int = 10
     stalled: float = 30.0  # seconds
     grades: int = 40
+    latest: float = 300.0  # seconds after which no further part begins
 
 
 QUICK = Amount(
-    sessions=10, paints=5, learners=2, keys=16, seconds=3.0, slow_keys=6, logins=30, kills=3, stalled=10.0, grades=10
+    sessions=10,
+    paints=5,
+    learners=2,
+    keys=16,
+    seconds=3.0,
+    slow_keys=6,
+    logins=30,
+    kills=3,
+    stalled=10.0,
+    grades=10,
+    latest=75.0,
 )
 
 
@@ -71,8 +82,12 @@ def measure(folder: Path, amount: Amount, only: Sequence[str] = ()) -> list[Row]
     if clients.missing():
         raise DltutorError(_("{program} is not installed").format(program=clients.missing()))
     rows: list[Row] = []
+    began = time.monotonic()
     with Class(folder, amount) as learners:
         for name in [name for name in PARTS if name in (only or PARTS)]:
+            if time.monotonic() - began > amount.latest:
+                rows.append(to_know(f"left out, as time was up: {name}", math.nan, ""))
+                continue
             rows += PARTS[name](learners)
             learners.leave()
     return [*rows, to_know("load at the end", os.getloadavg()[0], "")]
@@ -226,10 +241,11 @@ def keys(learners: Class) -> Iterator[Row]:
     for count, limit in ((learners.amount.sessions, 60), (2 * learners.amount.sessions, 100)):
         learners.crowd(count - len(learners.here))
         crowd = list(learners.here)
+        probes = probes_of(random.sample(crowd, min(4, count)))
         crowd[0].listen(4.0)  # the budget is shared out anew
         with Watched(learners, crowd) as watched:
-            seconds = answers(random.sample(crowd, min(4, count)), learners.amount.keys)
-        yield from paints(f"{count} sessions that train", seconds, limit)
+            press(probes, learners.amount.keys)
+        yield from paints(f"{count} sessions that train", answers(probes), limit)
         yield to_know(f"{count} sessions that train: frames", watched.frames, "/s each")
         yield at_most(f"{count} sessions that train: front end, each", watched.front_end, 0.3, "% of a core")
         yield to_know(f"{count} sessions that train: application, each", watched.applications, "% of a core")
@@ -267,18 +283,32 @@ class Watched:
         return [sum(map(processor_seconds, group)) for group in self._groups.values()]
 
 
-def answers(probes: list[Client], count: int) -> list[float]:
-    """Press so many keys, by turns at several terminals; the seconds that each took to be seen."""
-    pressed = {client: Keys(KNOBS, knob) for client in probes}
+Probes = dict[Client, Keys]  # at which keys are pressed
+
+
+def probes_of(several: Iterable[Client]) -> Probes:
+    """What came before is on their screens: nothing but keys takes time from then on."""
+    for client in several:
+        _seen = client.lines
+    return {client: Keys(KNOBS, knob) for client in several}
+
+
+def press(pressed: Probes, count: int) -> None:
+    """So many keys, by turns."""
+    probes = list(pressed)
     for number in range(count):
         client = probes[number % len(probes)]
         made = pressed[client].pressed
         made.append(client.press(KNOBS[len(made) % 2]))
         client.listen(random.uniform(0.5, 1.0) / len(probes))
     probes[0].listen(1.0)
-    for client, made_keys in pressed.items():
-        made_keys.shown += [(at, knob(client.drawn)) for at, _data in client.draw()]
-    return [seconds for made_keys in pressed.values() for seconds in made_keys.answers()]
+
+
+def answers(pressed: Probes) -> list[float]:
+    """The seconds that each key took to be seen."""
+    for client, made in pressed.items():
+        made.shown += [(at, knob(client.drawn)) for at, _data in client.draw()]
+    return [seconds for made in pressed.values() for seconds in made.answers()]
 
 
 def paints(name: str, seconds: list[float], limit: float) -> Iterator[Row]:
@@ -320,11 +350,12 @@ def slow_link(learners: Class) -> Iterator[Row]:
     relay = learners.relay(rate=20_000, delay=0.1)
     client = learners.come(port=relay.port)
     learners.train(client)
+    probes = probes_of([client])
     client.listen(2.0)
     began = time.perf_counter()
-    seconds = answers([client], learners.amount.slow_keys)
+    press(probes, learners.amount.slow_keys)
     frames = count_since(client, QUESTION, began) / (time.perf_counter() - began)
-    yield from paints("20 kB/s and 200 ms there and back", seconds, 350)
+    yield from paints("20 kB/s and 200 ms there and back", answers(probes), 350)
     yield to_know("20 kB/s and 200 ms there and back: frames", frames, "/s")
 
 

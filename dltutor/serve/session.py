@@ -43,6 +43,7 @@ LONGEST_PACKET = 1 << 16  # bytes, of the channel
 MOST = {"engine": 2, "grader": 1}  # that one session may have
 POLITE, PATIENT = 1.0, 1.0  # seconds from SIGHUP to SIGTERM, and from there to SIGKILL
 MOST_COMPLAINTS = 20  # of one session in the log
+GIVEN_UP = 5.0  # seconds until nobody waits any longer for one that does not even die
 TO_SAVE = 2.0  # seconds for a learner who has been away too long
 WARNING = 60.0  # seconds before that
 _REPORTS = re.compile(rb"\x1b\[(?:\d+;\d+R|[IO]|\?[\d;]*(?:\$y|[cu])|48(?:;\d+)*t)")
@@ -186,7 +187,7 @@ class Session:
             assert self._child
             await within(seconds, self._child.ended)
             await self._stop()
-        await asyncio.shield(self.ended)
+        await within(GIVEN_UP, self.ended)
 
     def look_after(self, limit: float) -> None:
         """Once a second: who has not typed for `limit` seconds leaves."""

@@ -236,5 +236,5 @@ def admission(settings: Settings, keys: int) -> str:
         return _("whoever knows the class code {code}").format(code=click.style(settings.class_code, bold=True))
     if not keys:
         return _("nobody yet: there is no key in {file}").format(file=roster_of(settings))
-    told = plural("whoever has the {n} key in", "whoever has one of the {n} keys in", keys)
+    told = plural("whoever has the {n} key in this file:", "whoever has one of the {n} keys in this file:", keys)
     return f"{told} {roster_of(settings)}"

@@ -142,7 +142,7 @@ class Door:
     [
         ({"open": True}, "everybody"),
         ({"class_code": "maple"}, "maple"),
-        ({"roster": Path("/etc/keys")}, "28 keys in /etc/keys"),
+        ({"roster": Path("/etc/keys")}, "28 keys in this file: /etc/keys"),
         ({}, "roster"),
     ],
 )

@@ -116,13 +116,19 @@ class Desk:
             case {"ask": "say", "text": str(text), **rest}:
                 return {"said": self.classroom.say(spoken(text), str(rest.get("to", "")))}
             case {"ask": "stop", "seconds": float() | int() as seconds} if 0 <= seconds <= LONGEST_STOP:
-                return {"stops": self.stop(seconds)}
+                return {"stops": self._end(seconds)}
         raise ValueError("status, say and stop can be asked")
 
-    def stop(self, seconds: float) -> float:
+    def _end(self, seconds: float) -> float:
+        if self.stop_wanted.done():
+            raise DltutorError(_("the class is ending already"))
+        self.stop(seconds)
+        return seconds
+
+    def stop(self, seconds: float) -> None:
+        """Who has said so first is heard."""
         if not self.stop_wanted.done():
             self.stop_wanted.set_result(seconds)
-        return seconds
 
 
 def spoken(text: str) -> str:

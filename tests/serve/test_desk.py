@@ -81,7 +81,8 @@ async def test_status_say_and_stop(desk, folder):
     assert not desk.stop_wanted.done()
     assert await asyncio.to_thread(visitor.stop, 60) == 60
     assert await desk.stop_wanted == 60
-    assert await asyncio.to_thread(visitor.stop, 5) == 5  # asked again it does no harm
+    with pytest.raises(DltutorError, match="ending already"):
+        await asyncio.to_thread(visitor.stop, 5)
 
 
 async def test_what_is_said_is_one_line_without_commands_to_a_terminal(desk, folder):

@@ -20,9 +20,10 @@ CHUNK = 16 << 10
 RECHECKS = (0.02, 0.25)  # seconds: the first look at a door that was full, and the slowest
 RESTORE = (
     b"\x1b[?2026l\x1b[?2048l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?1004l"
-    b"\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?7h\x1b[0m"
+    b"\x1b[<u\x1b7\x1b[?1049l\x1b[?25h\x1b[?7h\x1b[0m"
 )
-"""Ends everything that a program may have asked of a terminal: mouse, paste, keys, the other screen, colours."""
+"""Ends everything that a program may have asked of a terminal: mouse, paste, keys, the other screen, colours. Before it
+leaves that screen it keeps the place of the cursor: who has left it already stays behind what was said since."""
 
 
 class Door(Protocol):

@@ -21,7 +21,6 @@ import os
 import re
 import secrets
 import traceback
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from importlib.resources import files
@@ -89,7 +88,7 @@ class WebDoor:
     def __init__(self, settings: Settings, classroom: Classroom, people: People, log: Log) -> None:
         self.settings, self.classroom, self.people, self.log = settings, classroom, people, log
         self.port = 0
-        self.tabs: Counter[str] = Counter()  # open, by address
+        self.tabs: set[Tab] = set()  # that are open
         self._logged = Allowance(*LOGGED)
         self._secrets = Secrets(settings.state / "web.json")
 
@@ -130,7 +129,7 @@ class WebDoor:
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = self._refused(request, error.status) if error.status >= 400 else error
+            response = self._refused(request, error.status)
         except Exception:
             self.log.event("fault", door="web", trace=traceback.format_exc())
             response = self._refused(request, 500)
@@ -159,7 +158,7 @@ class WebDoor:
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         """The link of the class is swapped for a cookie, unless this browser has one."""
         self._expect_token(request)
-        response = web.HTTPSeeOther("./")
+        response = web.Response(status=303, headers={"Location": "./"})
         if not self._secrets.identity(request.cookies.get(COOKIE, "")):
             keep(request, response, COOKIE, self._secrets.cookie())
         return response
@@ -175,7 +174,7 @@ class WebDoor:
                 self._admit(identity, label(name), code_in(code), address_behind(request))
             except DltutorError as error:
                 return shown(self._form(str(error)), 403)
-        response = web.HTTPSeeOther("./")
+        response = web.Response(status=303, headers={"Location": "./"})
         keep(request, response, NAME, quote(label(name) or " "))
         return response
 
@@ -235,13 +234,14 @@ class WebDoor:
         person, address = self._known(request, identity), address_behind(request)
         if not person:
             raise web.HTTPForbidden
-        if self.tabs[address] >= MOST_TABS:
+        if sum(tab.address == address for tab in self.tabs) >= MOST_TABS:
             raise web.HTTPTooManyRequests
-        self.tabs[address] += 1
+        tab = Tab(self, request, address)
+        self.tabs.add(tab)
         try:
-            return await Tab(self, request, address).live(person)
+            return await tab.live(person)
         finally:
-            self.tabs[address] -= 1
+            self.tabs.discard(tab)
 
 
 class Tab:

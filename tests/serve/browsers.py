@@ -21,6 +21,7 @@ import aiohttp
 import pyte
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PAINTED = 10_000  # bytes that a picture of a window has in which there is text
 PATIENCE = 30.0  # seconds until what does not come is a failure
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
@@ -120,12 +121,16 @@ class Browser:
             assert time.monotonic() < deadline, f"{words!r} did not come:\n{await self.text()}\n{self.complaints}"
             await asyncio.sleep(0.05)
 
-    async def picture(self, file: Path | None = None) -> bytes:
-        """A PNG of the window."""
-        png = base64.b64decode((await self.ask("Page.captureScreenshot"))["data"])
-        if file:
-            file.write_bytes(png)
+    async def painted(self, unlike: bytes = b"") -> bytes:
+        """Wait until the window shows more than a plain ground, and not that picture; a PNG of it."""
+        deadline = time.monotonic() + PATIENCE
+        while len(png := await self._picture()) < PAINTED or png == unlike:
+            assert time.monotonic() < deadline, "the window stayed as it was"
+            await asyncio.sleep(0.05)
         return png
+
+    async def _picture(self) -> bytes:
+        return base64.b64decode((await self.ask("Page.captureScreenshot"))["data"])
 
 
 @asynccontextmanager

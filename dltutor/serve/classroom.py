@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -25,6 +26,7 @@ from dltutor.serve.settings import Settings
 
 SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"
 PAUSE = 2.0  # seconds before a zygote that died is started again
+FILES, FILES_EACH = 500, 12  # that are open, and more with each session
 LONGEST_SEEN = 200  # characters of what a session says of itself
 SHORT = 12  # characters of a fingerprint
 
@@ -100,6 +102,7 @@ class Classroom:
 
     async def start(self, tell: Callable[[str], object] = print) -> None:
         """`tell`: the teacher, what it is busy with. Raises DltutorError where there can be no class."""
+        allow_files(FILES + FILES_EACH * self.settings.max_sessions)
         self.settings.users.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.settings.kernels.exists():
             self.settings.kernels.mkdir(parents=True)
@@ -252,6 +255,14 @@ class Classroom:
             "memory": self.health.memory.get(session.pid, 0),
             "engines": len(session.engines),
         }
+
+
+def allow_files(wanted: int) -> None:
+    """Systems allow a process 1024 open files as a rule; more has to be asked for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def is_meant(session: Session, to: str) -> bool:

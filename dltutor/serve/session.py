@@ -242,23 +242,26 @@ class Session:
     async def _lend(self, want: Want) -> None:
         """One end of a socket is the session's, the other the engine's or the grader's."""
         self.language = want.language if want.language in i18n.LANGUAGES else self.language
-        ours, theirs = socket.socketpair()
         try:
-            with ours:
+            self._expect_spare(want.kind)
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
                 self._lent[want.number] = want.kind, await self._engage(want, theirs)
                 self._tell(Given(want.number), [ours.fileno()])
         except DltutorError as error:
-            theirs.close()
             self._tell(Refused(want.number, error.message, error.hint))
+        except OSError as error:
+            self._tell(Refused(want.number, str(error)))
+
+    def _expect_spare(self, kind: str) -> None:
+        if [lent for lent, _child in self._lent.values()].count(kind) >= MOST.get(kind, 0):
+            raise DltutorError(_("this session has as many of that as it may have: {kind}").format(kind=kind))
 
     async def _engage(self, want: Want, end: socket.socket) -> Child | None:
-        if [kind for kind, _child in self._lent.values()].count(want.kind) >= MOST.get(want.kind, 0):
-            raise DltutorError(_("this session has as many of that as it may have: {kind}").format(kind=want.kind))
         if want.kind == "grader":
-            self._classroom.start_grader(self, want.language, end)
+            self._classroom.start_grader(self, want.language, end.dup())
             return None
-        with end:
-            child = await self._classroom.start_engine(self, want.language, want.locked, end.fileno())
+        child = await self._classroom.start_engine(self, want.language, want.locked, end.fileno())
         if self.ended.done():
             child.kill(signal.SIGKILL)
         return child

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -208,3 +209,15 @@ async def test_a_class_that_cannot_begin_says_why_and_leaves_nothing_running(
 
 def children() -> list[str]:
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def test_a_class_may_open_as_many_files_as_it_needs() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        module.allow_files(600)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, before[1])
+        module.allow_files(300)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -191,7 +191,8 @@ class WebDoor:
         if self.settings.open:
             words = _("A code from your session over SSH, to go on with what you did there (may stay empty)")
             return pages.form(True, words, wrong, optional=True)
-        return pages.form(False, _("The code from your session over SSH"), wrong)
+        words = _("The code from your session over SSH. Press ctrl+p there, and type: {command}")
+        return pages.form(False, words.format(command=_("Add another key or machine")), wrong)
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

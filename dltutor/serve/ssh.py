@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import ipaddress
+import logging
 import re
 import socket
 import struct
@@ -132,6 +133,7 @@ class SshDoor:
 
     def _options(self) -> dict[str, Any]:
         asyncssh.set_log_level("CRITICAL")  # it would print what strangers send
+        logging.getLogger("asyncio").setLevel("ERROR")  # and this, that they are gone
         _limit_decompression()
         off = ("line_editor", "agent_forwarding", "x11_forwarding", "allow_scp", "password_auth", "host_based_auth")
         return (
@@ -429,7 +431,7 @@ class Visit(asyncssh.SSHServerSession):
         if not self._resizing:
             self._resizing = True
             self._resize()
-            self.caller.later(RESIZES, self._resized)
+            asyncio.get_running_loop().call_later(RESIZES, self._resized)
 
     def _resized(self) -> None:
         self._resizing = False
@@ -443,8 +445,7 @@ class Visit(asyncssh.SSHServerSession):
 
     def session_started(self) -> None:
         if not self._terminal:
-            self._error(_("This is for a terminal: ssh -t, and no command."))
-            self._channel.exit(1)
+            self.end(1, _("This is for a terminal: ssh -t, and no command."))
         elif self._terminal.name == "dumb":
             self.end(2, _("Your terminal says that it cannot move the cursor (TERM=dumb): TERM=xterm-256color ssh ..."))
         else:
@@ -534,10 +535,6 @@ class Visit(asyncssh.SSHServerSession):
         with contextlib.suppress(OSError):  # the client has closed it
             self._channel.write(data)
 
-    def _error(self, message: str) -> None:
-        with contextlib.suppress(OSError):
-            self._channel.write_stderr(f"{message}\n".encode())
-
     def outstanding(self) -> int:
         if self._gone:
             return 0
@@ -554,8 +551,11 @@ class Visit(asyncssh.SSHServerSession):
     def end(self, code: int, message: str) -> None:
         if self._gone:
             return
-        if message:
-            self.write((message + "\n").replace("\n", "\r\n").encode())
+        with contextlib.suppress(OSError):
+            if message and self._terminal:
+                self._channel.write((message + "\n").replace("\n", "\r\n").encode())
+            elif message:
+                self._channel.write_stderr(f"{message}\n".encode())
         self._channel.exit(code)
         self.caller.later(self.door.limits.farewell, self.caller.conn.abort)
 

@@ -290,7 +290,7 @@ def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, learner: Come,
     flood = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     keys_took = paints(victim, BURST)
     done = int(flood.communicate()[0])
-    assert done > 300
+    assert done > 50
     assert p95(keys_took) < 200
     assert resident(strict.pid) - before < 10
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.serve.log import Log
 from dltutor.serve.people import People, Person
@@ -101,4 +102,5 @@ async def main(state: Path, given: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    i18n.use(i18n.preferred())
     asyncio.run(main(Path(sys.argv[1]), json.loads(sys.argv[2])))

@@ -114,9 +114,7 @@ def roster(tmp_path: Path) -> Path:
     return tmp_path / "roster"
 
 
-def test_a_key_of_the_roster_is_a_learner(
-    known: Callable[..., People], roster: Path, state: Path
-) -> None:
+def test_a_key_of_the_roster_is_a_learner(known: Callable[..., People], roster: Path, state: Path) -> None:
     ada, line = key_of("Ada Lovelace")
     roster.write_text(f"# the class of spring\n\n{line}\n")
     people = known(roster=roster)

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import socket
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
@@ -115,7 +116,7 @@ class Classroom:
         for zygote in self._zygotes.values():
             self._spawn(zygote.keep())
         self._spawn(self.budget.run(self._pages))
-        self._spawn(self.health.run(lambda: [session.pid for session in self.sessions.values()], self._beat))
+        self._spawn(self.health.run(lambda: [session.pid for session in self._here()], self._beat))
         tell(self._how_it_grades())
 
     def _how_it_grades(self) -> str:
@@ -126,7 +127,7 @@ class Classroom:
     async def close(self, seconds: float, reason: str) -> None:
         """Let learners save and tell them why, then end everything."""
         self._closing = True
-        await asyncio.gather(*(session.leave(seconds, reason) for session in list(self.sessions.values())))
+        await asyncio.gather(*(session.leave(seconds, reason) for session in self._here()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()), self.grades.close())
@@ -134,14 +135,24 @@ class Classroom:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """None of them ends by itself."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()):
+            self.log.event("fault", trace="".join(traceback.format_exception(fault)))
 
     def _beat(self) -> None:
-        for session in list(self.sessions.values()):
+        for session in self._here():
             session.look_after(60 * self.settings.idle_minutes)
 
+    def _here(self) -> list[Session]:
+        """Without those that have just ended."""
+        return [session for session in self.sessions.values() if not session.ended.done()]
+
     def _pages(self) -> Iterator[Page]:
-        return (session.page for session in self.sessions.values())
+        return (session.page for session in self._here())
 
     # ------------------------------------------------------------ who comes
 
@@ -217,7 +228,7 @@ class Classroom:
 
     def say(self, text: str, to: str = "") -> int:
         """To everybody or to whoever has that name, number or fingerprint; how many have heard it."""
-        heard = [session for session in self.sessions.values() if not to or is_meant(session, to)]
+        heard = [session for session in self._here() if not to or is_meant(session, to)]
         for session in heard:
             session.say(text)
         return len(heard)
@@ -227,7 +238,7 @@ class Classroom:
             "since": self.since,
             "now": time.time(),
             "version": __version__,
-            "sessions": [self._seen(session) for session in self.sessions.values()],
+            "sessions": [self._seen(session) for session in self._here()],
             "load": self.health.status(),
             "budget": self.budget.status(),
             "grades": self.grades.status(),

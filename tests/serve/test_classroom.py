@@ -221,3 +221,18 @@ def test_a_class_may_open_as_many_files_as_it_needs() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_a_session_that_has_just_ended_disturbs_nobody(classroom: Classroom) -> None:
+    session, _door = await enter(classroom)
+    seen: list[int] = []
+    close = session._close
+
+    def look_at_once() -> None:
+        close()
+        seen.append(len(classroom.status()["sessions"]) + len(list(classroom._pages())) + classroom.say("hello"))
+
+    session._close = look_at_once  # type: ignore[method-assign]
+    session.hang_up()
+    await gone(session)
+    assert seen == [0]

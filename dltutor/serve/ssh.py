@@ -502,6 +502,7 @@ class Visit(asyncssh.SSHServerSession):
     async def _ask_code(self) -> Person:
         """Only now: the key has signed, so it is theirs, and no key can be enrolled that was merely shown."""
         self._line = Line()
+        wrong = _("That is not the code of this class.")
         try:
             for _try in range(CODE_TRIES):
                 self.write(_("Code of the class: ").encode())
@@ -509,10 +510,11 @@ class Visit(asyncssh.SSHServerSession):
                 self.write(b"\r\n")
                 if self.door.people.right_code(typed, self.address):
                     return self.door.people.enrol(self.caller.identity, self.caller.username)
+                self.write(wrong.encode() + b"\r\n")
         finally:
             self._line = None
         self.door.log.event("denied", address=self.address, key=self.caller.identity, reason="wrong code")
-        raise DltutorError(_("That is not the code of this class."), _("Ask your teacher for it."))
+        raise DltutorError(_("Ask your teacher for it."))
 
     # ------------------------------------------------------------ from the learner
 

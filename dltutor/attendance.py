@@ -74,10 +74,10 @@ class Learner:
     # ------------------------------------------------------------ in words
 
     @property
-    def where(self) -> str:
+    def place(self) -> str:
         match self.screen:
             case "lesson":
-                return f"{self.lesson} {self._progress}".rstrip()
+                return self.lesson
             case "exercise" | "hunt":
                 return self.task if "/" in self.task else f"{self.lesson}/{self.task}"
             case "review":
@@ -86,8 +86,13 @@ class Learner:
                 return _("choosing a lesson")
 
     @property
-    def _progress(self) -> str:
-        return f"{self.read}/{self.sections}" if self.sections else ""
+    def progress(self) -> str:
+        """Sections of the lesson: how many are read, of how many."""
+        return f"{self.read}/{self.sections}" if self.screen == "lesson" and self.sections else ""
+
+    @property
+    def where(self) -> str:
+        return f"{self.place} {self.progress}".rstrip()
 
     @property
     def trouble(self) -> str:

@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import termios
+import time
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,7 @@ from dltutor.serve import holes
 LONGEST_PACKET = 1 << 16  # bytes
 MOST_DESCRIPTORS = 8
 OUT_OF_THE_WAY = 64  # above all descriptors that a child is given
+LAST_INSTRUCTIONS = 5.0  # seconds that a thread may take to be gone once it has ended
 NOT_BEGUN = 70  # exit code of a child that did not come as far as its main
 GENTLE = 5  # how nice those are to the others that nobody talks to: keys before steps
 
@@ -199,8 +201,13 @@ def _moved_away(descriptor: int) -> int:
 
 
 def _require_one_thread() -> None:
-    """Only the thread that forks lives on in a child; locks that others hold are never opened there."""
-    threads = os.listdir("/proc/self/task")
+    """Only the thread that forks lives on in a child; locks that others hold are never opened there.
+
+    One that Python has joined may be at its last instructions still, on a busy machine.
+    """
+    end = time.monotonic() + LAST_INSTRUCTIONS
+    while len(threads := os.listdir("/proc/self/task")) > 1 and time.monotonic() < end:
+        time.sleep(0.001)
     if len(threads) > 1:
         names = [Path("/proc/self/task", thread, "comm").read_text(encoding="utf-8").strip() for thread in threads]
         raise RuntimeError(f"it has started threads: {', '.join(names)}")

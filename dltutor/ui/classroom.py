@@ -35,8 +35,8 @@ from dltutor.ui.widgets.key_bar import KeyBar, bind
 EVERY = 1.0  # seconds
 STOP_SECONDS = 30.0
 LONGEST_STOP = 86400.0
-MARK, NAME, WHERE, IDLE, LINK, RATE = 2, (14, 22), (22, 30), 8, 7, 6
-"""Widths of the columns; of two, the second in a terminal that is WIDE."""
+MARK, NAME, WHERE, IDLE, LINK, RATE = 2, (14, 22), (27, 32), 8, 7, (0, 6)
+"""Widths of the columns; of two, the second in a terminal that is WIDE. Elsewhere, details tell what has no place."""
 WIDE = 110
 NUMBERS = 4  # columns from here on are flush right
 
@@ -292,8 +292,9 @@ class Columns:
     def __init__(self, width: int, glyphs: str = "") -> None:
         self.wide = width >= WIDE
         self.fails, self.lingers = "!?" if glyphs == "ascii" else "▲△"
-        self.name, self.where = (column[self.wide] for column in (NAME, WHERE))
-        self.trouble = max(0, width - MARK - self.name - self.where - IDLE - LINK - RATE)
+        name, where, rate = (column[self.wide] for column in (NAME, WHERE, RATE))
+        trouble = max(0, width - MARK - name - where - IDLE - LINK - rate)
+        self.widths = MARK, name, where, trouble, IDLE, LINK, rate
 
     def heads(self) -> Text:
         words = ("", _("learner"), _("where"), _("trouble"), _("idle"), _("link"), _("draws"))
@@ -304,11 +305,17 @@ class Columns:
         mark = Text(self.fails if learner.fails else self.lingers if learner.lingers else "", alarm)
         name = Text(learner.name, muted if learner.away else alarm if learner.stuck else "")
         idle = Text(duration(learner.idle) if learner.idle >= 60 else "", muted)
-        cells = [mark, name, Text(learner.where, muted if learner.away else ""), self._trouble(learner, ink), idle]
+        cells = [mark, name, self._where(learner, muted if learner.away else ""), self._trouble(learner, ink), idle]
         line = self._line([*cells, Text(link_of(learner), muted), Text(rate_of(learner), muted)])
         if not self.wide and learner.fails and learner.headline:
             line.append("\n" + " " * MARK).append(learner.headline, ink("orange"))
         return line
+
+    def _where(self, learner: Learner, style: str) -> Text:
+        """Where room is short, the lesson's name is; how far they are in it stays."""
+        place, progress = Text(learner.place, style), Text(f" {learner.progress}".rstrip(), style)
+        place.truncate(self.widths[2] - 1 - progress.cell_len, overflow="ellipsis")
+        return place + progress
 
     def _trouble(self, learner: Learner, ink: Callable[[str], str]) -> Text:
         if not (self.wide and learner.tries):
@@ -317,9 +324,8 @@ class Columns:
         return Text(words, ink("orange" if learner.stuck else "muted"))
 
     def _line(self, cells: list[Text]) -> Text:
-        widths = (MARK, self.name, self.where, self.trouble, IDLE, LINK, RATE)
         line = Text(no_wrap=True, overflow="ellipsis")
-        for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        for index, (cell, width) in enumerate(zip(cells, self.widths, strict=True)):
             cell.truncate(max(0, width - 1), overflow="ellipsis")
             space = " " * (width - cell.cell_len)
             line.append_text(Text(space) + cell if index >= NUMBERS else cell + Text(space))

@@ -49,7 +49,7 @@ def told(*sessions: dict[str, Any], **others: Any) -> dict[str, Any]:
 CLASS = told(
     session(1, "Anna", trains=True),
     session(2, "Emil", minutes=45, idle=1900.0),
-    session(3, "Chen", minutes=25),
+    session(3, "Chen", minutes=25, lesson="15-" + "transformers" * 4),
     task(4, "李伟", 5),
     task(5, "Bob", 3),
     task(6, "Gus", 1),
@@ -120,7 +120,7 @@ async def test_who_needs_help_stands_first_and_says_why(desk, size):
         await shown(pilot, "李伟")
         assert order(pilot) == IN_ORDER
         for words in ("8 learners", "3 may need help", "5 tries in vain", VERDICT, "here for 25 min", "01-line/mse-b",
-                      "06-mlp 3/7", "31 min", "23 ms", "10/s", "43%", "4 waiting"):  # fmt: skip
+                      "06-mlp 3/7", "31 min", "23 ms", "43%", "4 waiting"):  # fmt: skip
             assert words in text(pilot)
 
 
@@ -134,6 +134,16 @@ async def test_in_chinese_everything_is(desk, size):
             words = words.replace(name, "")
         assert order(pilot) == IN_ORDER
         assert not set(words.split()) & {"learner", "where", "trouble", "idle", "link", "draws", "learners", "sessions"}
+
+
+async def test_however_long_a_lesson_is_called_how_far_they_are_is_seen(desk):
+    async with watch(desk).run_test(size=(80, 24)) as pilot:
+        await shown(pilot, "… 3/7")
+
+
+async def test_where_there_is_room_it_is_told_how_often_pictures_are_drawn(desk):
+    async with watch(desk).run_test(size=(140, 45)) as pilot:
+        await shown(pilot, "10/s")
 
 
 @pytest.mark.parametrize("dark", [True, False])

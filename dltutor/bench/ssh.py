@@ -6,6 +6,7 @@ lesson open whose lab never ends, at the pace that it has in the course.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import math
@@ -13,12 +14,15 @@ import os
 import random
 import re
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dltutor.bench import clients
 from dltutor.bench.clients import Client, Server
@@ -28,6 +32,9 @@ from dltutor.bench.sitting import DRAWN, TRAINED, Keys, built_in_lessons, knob, 
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
 from dltutor.serve.health import private_bytes
+
+if TYPE_CHECKING:
+    from dltutor.serve.grades import Grades
 
 LESSON = "06-mlp"
 ENDLESS = {"pace": 30.0, "steps": 10**9}
@@ -56,6 +63,7 @@ class Amount:
     kills: int = 10
     stalled: float = 30.0  # seconds
     grades: int = 40
+    checks: int = 100  # that wait
     latest: float = 300.0  # seconds after which no further part begins
 
 
@@ -70,6 +78,7 @@ QUICK = Amount(
     kills=3,
     stalled=10.0,
     grades=10,
+    checks=40,
     latest=75.0,
 )
 
@@ -175,6 +184,10 @@ class Class:
         return [engine for zygote in zygotes for engine in children(zygote)]
 
 
+def begun(screen: str) -> bool:
+    return bool(screen.splitlines()[-1].strip())
+
+
 def whole(screen: str) -> bool:
     return bool(LAST_LINE.search(screen))
 
@@ -189,14 +202,15 @@ def trains(screen: str) -> bool:
 
 def first_paint(learners: Class) -> Iterator[Row]:
     """From the start of `ssh` to the whole first frame, one learner at a time."""
-    seconds = []
+    first, seconds = [], []
     for _time in range(learners.amount.paints):
-        expected = learners.expect()
-        client = learners.come(expected)
+        client = learners.come()
+        first.append(client.until(begun, PATIENCE) - client.began)
         seconds.append(client.until(whole, PATIENCE) - client.began)
         client.settle()
         learners.leave()
-        client.listen(0.3)
+        time.sleep(0.3)  # until the server has taken it away
+    yield to_know("first paint: something in the last line, p50", 1e3 * median(first), "ms")
     yield to_know("first paint: p50", 1e3 * median(seconds), "ms")
     yield at_most("first paint: p95", 1e3 * quantile(seconds, 0.95), 250, "ms")
 
@@ -435,6 +449,49 @@ def grades(learners: Class) -> Iterator[Row]:
     room.close()
 
 
+def checks(learners: Class) -> Iterator[Row]:
+    """Keys while very many wait for their checks: as many judges as the server has, and those who ask are here."""
+    waiting = learners.amount.checks
+    probes = probes_of(learners.crowd(4))
+    ready = threading.Event()
+    took: list[float] = []
+    asking = threading.Thread(target=lambda: took.append(asyncio.run(ask(waiting, ready))))
+    asking.start()
+    ready.wait()
+    press(probes, learners.amount.keys)
+    asking.join()
+    yield from paints(f"{waiting} checks wait", answers(probes), 150)
+    yield to_know(f"{waiting} checks wait: until the last is done", took[0], "s")
+
+
+async def ask(count: int, ready: threading.Event) -> float:
+    """Let so many learners ask at once; seconds until all are answered."""
+    from dltutor.serve.grades import Grades
+    from dltutor.serve.settings import Settings
+
+    judges = Grades(os.cpu_count() or 1, Settings(Path("/nonexistent")).environment())
+    await judges.start()
+    ready.set()
+    began = time.perf_counter()
+    await asyncio.gather(*(ask_once(judges, number) for number in range(count)))
+    await judges.close()
+    return time.perf_counter() - began
+
+
+async def ask_once(judges: Grades, number: int) -> None:
+    from dltutor import wire
+
+    ours, theirs = socket.socketpair()
+    judges.attach(f"learner-{number}", theirs)
+    reader, writer = await asyncio.open_unix_connection(sock=ours)
+    writer.write(wire.encode(wire.Check(EXERCISE, f"{EMPTY}# {number}\n")))
+    while not isinstance(wire.decode(await reader.readline()), wire.Verdict | wire.Failed):
+        pass
+    writer.close()
+
+
+EXERCISE = "01-linear-regression/mse-backward"
+EMPTY = "def mse_backward(y, t, dy):\n    pass\n"
 SOURCE = """
 def add(x, y, out):
     for i in range(x.size):
@@ -499,6 +556,7 @@ PARTS: dict[str, Callable[[Class], Iterable[Row]]] = {
     "slow": slow_link,
     "killed": killed,
     "stalled": stalled,
+    "checks": checks,
     "keys": keys,
     "end": front_end_killed,
 }

@@ -63,6 +63,7 @@ class Home(SizedScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._wanted = ""  # what the search asks for
+        self._told = ""  # the lesson that is told about
 
     @property
     def course(self) -> Course:
@@ -77,7 +78,7 @@ class Home(SizedScreen[None]):
         with Horizontal(id="body"):
             yield Lessons(*self._options())
             with VerticalScroll(id="about", can_focus=False):
-                yield Static(id="text")
+                yield Static(self._first_words(), id="text")
         yield KeyBar()
 
     def _title(self) -> Text:
@@ -86,14 +87,13 @@ class Home(SizedScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
-        self._choose(self.app.progress.latest() or "")
+        self._choose(self._told)
 
     async def renew(self) -> None:
         """Show everything again: another language, or other progress."""
-        chosen = self.chosen
         await self.recompose()
         self.query_one(OptionList).focus()
-        self._choose(chosen.id if chosen else "")
+        self._choose(self._told)
 
     # ------------------------------------------------------------ today
 
@@ -188,8 +188,16 @@ class Home(SizedScreen[None]):
 
     # ------------------------------------------------------------ what is said of the chosen one
 
+    def _first_words(self) -> Text:
+        """At once, so that the page is not arranged twice."""
+        entries = self.course.parts()[0].entries if self.course.entries else []
+        entry = self.course.entry(self._told or self.app.progress.latest() or "") or next(iter(entries), None)
+        self._told = entry.id if entry else ""
+        return self._about(entry) if entry else Text()
+
     def on_option_list_option_highlighted(self) -> None:
-        if self.chosen:
+        if self.chosen and self.chosen.id != self._told:
+            self._told = self.chosen.id
             self.query_one("#text", Static).update(self._about(self.chosen))
 
     def _about(self, entry: Entry) -> Text:
@@ -252,6 +260,7 @@ class Home(SizedScreen[None]):
         choices.add_options(self._options() or [Option(Text(_("nothing found")), disabled=True)])
         self._choose("")
         if not self.chosen:
+            self._told = ""
             self.query_one("#text", Static).update()
 
     def on_input_submitted(self) -> None:

@@ -286,10 +286,19 @@ def serve(folder: Path, *options: str, environment: Mapping[str, str] | None = N
     """`dltutor serve` with its state in `folder`, for any key unless `options` say whom; ended at the end."""
     ours = {"--roster", "--class-code", "--open"} & set(options)
     state = folder / "state"
+    _lend_kernels(state)
     command = python("-m", "dltutor", "serve", *([] if ours else ["--open"]), *options)
     command += ["--state", str(state), "--host", "127.0.0.1", "--port", "0"]
     with running(command, folder, environment) as server:
         yield server
+
+
+def _lend_kernels(state: Path) -> None:
+    """What is compiled already where this program keeps it, a server need not compile again."""
+    compiled = os.environ.get("NUMBA_CACHE_DIR")
+    if compiled and not (state / "numba").exists():
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (state / "numba").symlink_to(Path(compiled).absolute())
 
 
 @contextmanager

@@ -326,9 +326,10 @@ class Columns:
     def _line(self, cells: list[Text]) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
         for index, (cell, width) in enumerate(zip(cells, self.widths, strict=True)):
-            cell.truncate(max(0, width - 1), overflow="ellipsis")
-            space = " " * (width - cell.cell_len)
-            line.append_text(Text(space) + cell if index >= NUMBERS else cell + Text(space))
+            if width:
+                cell.truncate(width - 1, overflow="ellipsis")
+                space = Text(" " * (width - cell.cell_len))
+                line.append_text(space + cell if index >= NUMBERS else cell + space)
         return line
 
 

@@ -365,7 +365,7 @@ class TerminalMixin(_Base):
     @contextmanager
     def frame(self) -> Iterator[None]:
         """Around the drawing of a picture: what is painted goes out in one piece, and its arrival is asked for."""
-        self._painted = []
+        self._painted, self._question_due = [], False
         yield
         painted, self._painted = "".join(self._painted), None
         if painted:
@@ -423,7 +423,7 @@ class TerminalMixin(_Base):
             self._forget()
             place = None
         if place is None:
-            self._question_due = self._question_due or self._painted is not None
+            self._question_due = self._question_due or (self._painted is not None and widget.display)
             return False
         if self._painted is not None:
             self._painted.append(painted)

@@ -1,0 +1,134 @@
+"""When the lab draws: what is delivered, once; nothing that nobody sees; and never at the cost of the training."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from screens import shown, text, until
+from textual.pilot import Pilot
+
+from dltutor import wire
+from dltutor.progress import Progress
+from dltutor.ui.app import Tutor
+from dltutor.ui.pacer import Attention
+from dltutor.ui.plots.look import Look
+from dltutor.ui.widgets.board import Board
+from dltutor.ui.widgets.lab import Lab
+from dltutor.wire import Array
+
+pytestmark = pytest.mark.usefixtures("labs")
+
+
+class Engine:
+    """Delivers one step for each credit, as long as there is any."""
+
+    pid, notice = None, ""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[wire.Event | None] = asyncio.Queue()
+        self.credit, self.step, self.started = 0, 0, False
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.said.put_nowait(None)
+
+    async def send(self, command: wire.Command) -> None:
+        match command:
+            case wire.Open():
+                self.said.put_nowait(wire.Ready("cpu", 0.0))
+            case wire.Start(knobs, seed, steps):
+                self.said.put_nowait(wire.Started("tiny", knobs, seed, steps, "cpu"))
+                self.said.put_nowait(wire.Resumed(0))
+                self.started = True
+                self.deliver()
+            case wire.Grant(frames):
+                self.credit += frames
+                self.deliver()
+
+    def deliver(self) -> None:
+        while self.started and self.credit:
+            self.credit, self.step = self.credit - 1, self.step + 1
+            loss = Array("f8", (1,), memoryview(bytearray(8)).cast("d").tobytes())
+            self.said.put_nowait(wire.Metrics(self.step, {"loss": loss}))
+
+    async def events(self) -> AsyncIterator[wire.Event]:
+        while (event := await self.said.get()) is not None:
+            yield event
+
+
+class Trained(Tutor):
+    def make_link(self, locked: bool = False) -> Any:
+        self.engine = Engine()
+        return self.engine
+
+    async def _prepare_engine(self) -> None:
+        pass
+
+
+@asynccontextmanager
+async def training(home: Path) -> AsyncIterator[Pilot]:
+    """A run under way, and its pictures seen."""
+    with Progress.open(home) as progress:
+        app = Trained(progress, Look("256"), "tiny")
+        async with app.run_test(size=(140, 45)) as pilot:
+            await shown(pilot, "training")
+            await until(pilot, lambda: app.engine.step > 3)
+            yield pilot
+
+
+def drawings(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each drawing from now on."""
+    drawn: list[int] = []
+    show = Board.show
+    monkeypatch.setattr(Board, "show", lambda board, *rest: (drawn.append(1), show(board, *rest)))
+    return drawn
+
+
+async def test_each_delivery_is_paid_for_once(home):
+    async with training(home) as pilot:
+        lab = pilot.app.screen.query_one(Lab)
+        await until(pilot, lambda: pilot.app.engine.step > 10)
+        assert pilot.app.engine.step - lab.state.deliveries <= 1
+
+
+async def test_under_a_dialog_nothing_is_drawn_and_the_run_goes_on(home, monkeypatch):
+    async with training(home) as pilot:
+        lab = pilot.app.screen.query_one(Lab)
+        await pilot.press("question_mark")
+        await shown(pilot, "all keys of this screen")
+        drawn, step = drawings(pilot, monkeypatch), pilot.app.engine.step
+        await until(pilot, lambda: lab.state.step > step + 5)
+        assert not drawn
+        await pilot.press("escape")
+        await until(pilot, lambda: drawn)
+
+
+async def test_in_a_terminal_too_small_nothing_is_drawn(home, monkeypatch):
+    async with training(home) as pilot:
+        lab = pilot.app.screen.query_one(Lab)
+        await pilot.resize_terminal(30, 8)
+        await shown(pilot, "Too small")
+        drawn, step = drawings(pilot, monkeypatch), pilot.app.engine.step
+        await until(pilot, lambda: lab.state.step > step + 5)
+        assert not drawn
+
+
+async def test_for_nobody_nothing_is_drawn_it_is_said_and_a_key_goes_on(home, monkeypatch):
+    async with training(home) as pilot:
+        now = [0.0]
+        pilot.app.attention = Attention(lambda: now[0])
+        now[0] = Attention.GONE
+        await shown(pilot, "drawing paused: any key goes on")
+        drawn = drawings(pilot, monkeypatch)
+        for _tick in range(5):
+            await until(pilot, lambda: "training" in text(pilot))
+        assert not drawn
+        await pilot.press("x")
+        await until(pilot, lambda: drawn and "drawing paused" not in text(pilot))

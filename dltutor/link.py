@@ -249,7 +249,7 @@ class Loan:
                     yield line
 
     async def ended(self) -> tuple[str, str]:
-        return _("the class server holds it no longer"), ""
+        return _("its connection was closed"), ""
 
     async def close(self) -> None:
         self._closed = True

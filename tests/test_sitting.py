@@ -109,6 +109,17 @@ def hues(written: str) -> set[str]:
 GREYS = {16 + 43 * level for level in range(6)}  # of the colour cube
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "coloured"),
+    [(["--colors", "256"], {"NO_COLOR": "1"}, True), (["--colors", "mono"], {"TERM": "xterm-kitty"}, False)],
+)
+def test_a_run_without_the_application_follows_the_same_options(terminal, arguments, environment, coloured):
+    shown = terminal("run", "tiny", "--glyphs", "ascii", *arguments, **environment)
+    assert shown.end() == 0
+    assert ("38;5;" in shown.written) is coloured
+    assert not {"⣀", "⠤", "⠒", "⠉"} & set(shown.written)
+
+
 # ---------------------------------------------------------------- no terminal
 
 

@@ -14,7 +14,7 @@ from dltutor.ui.screens.dialogs import Dialog
 from dltutor.ui.typed import InTutor
 from dltutor.ui.widgets.key_bar import KeyBar, bind
 
-ROOM = (66, 23)  # columns and rows that the whole curves need
+ROOM = (70, 23)  # columns and rows that the whole curves need
 
 # One noisy loss curve as the plots draw it; as text, since NumPy is not there before the first plot.
 CURVES = {
@@ -40,7 +40,7 @@ class WhichGlyphs(InTutor, Dialog):
     """The same curve in each; the answer is the name of the finest that can be seen, or nothing."""
 
     DEFAULT_CSS = """
-    WhichGlyphs > #box { width: 66; }
+    WhichGlyphs > #box { width: 70; }
     WhichGlyphs Static { margin: 1 1 0 1; }
     WhichGlyphs.-small Static { margin: 0; }
     """

@@ -47,6 +47,7 @@ class Grades:
         """Why nothing is checked here."""
         self.tier = ""
         self.done = 0
+        self._closed = False
         make_link = make_link or partial(GraderLink, "--walled", environment=environment)
         self._judges = [Judge(make_link) for _number in range(cores)]
         self._queue = Queue(cores)
@@ -54,11 +55,14 @@ class Grades:
 
     async def start(self) -> None:
         """With warm judges. Where no walls hold, serving goes on, and each check is answered with the reason."""
-        try:
-            self.tier = (await asyncio.gather(*(judge.open() for judge in self._judges)))[0]
-        except DltutorError as error:
-            await self._refuse(error)
+        problems = await asyncio.gather(*map(problem_of, self._judges))
+        if self._closed:  # meanwhile
+            await self._dismiss()
             return
+        if problem := next(filter(None, problems), None):
+            await self._refuse(problem)
+            return
+        self.tier = self._judges[0].tier
         self._log("judges ready", tier=self.tier, judges=len(self._judges))
         for judge in self._judges:
             self._keep(self._serve(judge))
@@ -68,9 +72,13 @@ class Grades:
         self._keep(self._attend(person, end, language))
 
     async def close(self) -> None:
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._dismiss()
+
+    async def _dismiss(self) -> None:
         await asyncio.gather(*(judge.close() for judge in self._judges))
 
     def status(self) -> dict[str, Any]:
@@ -90,7 +98,7 @@ class Grades:
     async def _refuse(self, why: DltutorError) -> None:
         self.refusal = why
         self._log("grading refused", reason=why.message)
-        await asyncio.gather(*(judge.close() for judge in self._judges))
+        await self._dismiss()
         for job in self._queue.clear():
             job.asker.tell(failed(why))
 
@@ -221,6 +229,14 @@ class Judge:
             case wire.Ready(device=tier):
                 return DltutorError(_("walls of the kind “{tier}” protect from accidents only").format(tier=tier))
         return DltutorError(_("the grader ended"), _("`dltutor doctor` may name the cause."))
+
+
+async def problem_of(judge: Judge) -> DltutorError | None:
+    try:
+        await judge.open()
+    except DltutorError as error:
+        return error
+    return None
 
 
 # ---------------------------------------------------------------- the queue

@@ -341,6 +341,17 @@ async def test_g15_a_judge_that_only_limits_is_not_believed_to_be_safe(bench):
         assert all(link.closed for link in bench.made)
 
 
+async def test_a_server_that_is_stopped_while_its_judges_start_refuses_nothing():
+    said: list[str] = []
+    grades = Grades(1, ENVIRONMENT, lambda event, **fields: said.append(event))
+    starting = asyncio.create_task(grades.start())
+    while not grades._judges[0]._link:
+        await asyncio.sleep(0)
+    await grades.close()
+    await starting
+    assert (said, grades.refusal) == ([], None)
+
+
 # ---------------------------------------------------------------- judges as they are
 
 

@@ -182,14 +182,16 @@ class Room(Screen[None]):
     app: Watch
 
     def compose(self) -> ComposeResult:
-        yield Static(id="title")
-        yield Static(id="machine")
-        yield Static(id="heads")
-        yield Roll()
+        here = learners(self.app.told)
+        yield Static(self._title(here), id="title")
+        yield Static(self._machine(), id="machine")
+        yield Static(self._columns.heads(), id="heads")
+        yield Roll(*(Option(row, id=id) for id, row in self._rows(here).items()))
         yield Static(_("Nobody is here yet."), id="empty")
         yield KeyBar()
 
     def on_mount(self) -> None:
+        self.set_class(not self.app.told.get("sessions"), "-empty")
         self.query_one(Roll).focus()
 
     def on_resize(self, _event: Resize) -> None:
@@ -206,18 +208,25 @@ class Room(Screen[None]):
 
     def show(self) -> None:
         here = learners(self.app.told)
-        columns = Columns(self.app.size.width - 5, self.app.plot_look.glyphs)
         self.set_class(not here, "-empty")
         self._put("#title", self._title(here))
         self._put("#machine", self._machine())
-        self._put("#heads", columns.heads())
+        self._put("#heads", self._columns.heads())
         for roll in self.query(Roll):  # none yet, or none while the screen is made anew
-            roll.show({str(learner.number): columns.row(learner, self.app.ink) for learner in here})
+            roll.show(self._rows(here))
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(self.app.size.width - 5, self.app.plot_look.glyphs)
+
+    def _rows(self, here: list[Learner]) -> dict[str, Text]:
+        columns = self._columns
+        return {str(learner.number): columns.row(learner, self.app.ink) for learner in here}
 
     def _put(self, name: str, text: Text) -> None:
         for static in self.query(name).results(Static):
             if static.content != text:
-                static.update(text)
+                static.update(text, layout=False)
 
     def _title(self, here: list[Learner]) -> Text:
         ink, began = self.app.ink, clock(self.app.told.get("since"))

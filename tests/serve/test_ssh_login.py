@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -39,7 +40,7 @@ def strict(keys: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """For who is on the roster, and with little patience."""
     folder = tmp_path_factory.mktemp("strict")
     (folder / "roster").write_bytes(keys[-1].with_name("key-7.pub").read_bytes())
-    limits = {"silent": 1.0, "login": 3.0, "idle": 1.0}
+    limits = {"silent": 1.0, "login": 3.0, "idle": 1.0, "alive": 1.0}
     with echo_server(folder, roster=str(folder / "roster"), limits=limits) as server:
         yield server
 
@@ -243,6 +244,29 @@ def test_s6_who_has_a_session_waits_no_more(strict: Server, learner: Come, keys:
         until_closed(other)
     ada.press("still here\r")
     ada.until('"still here"')
+
+
+def test_t9_who_answers_nothing_any_more_is_gone(strict: Server, learner: Come, keys: list[Path]) -> None:
+    """Asked four times, at the pace of this server."""
+    ada = learner(strict, key=keys[-1])
+    ada.until('"key-7"')
+    wait_for(lambda: present(strict) == 1)
+    ada.send(signal.SIGSTOP)
+    wait_for(lambda: present(strict) == 0)
+    ada.send(signal.SIGCONT)
+    assert ada.code() == 255
+
+
+def present(server: Server) -> int:
+    told = [event["event"] for event in server.events]
+    return told.count("came") - told.count("left")
+
+
+def wait_for(fact: Callable[[], bool]) -> None:
+    end = time.monotonic() + SAFETY
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 # ---------------------------------------------------------------- floods

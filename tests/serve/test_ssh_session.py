@@ -111,6 +111,9 @@ async def test_t2_nobody_is_reached_through_the_server(echo: Server, tmp_path: P
             await connection.open_connection("127.0.0.1", port)
         with pytest.raises(asyncssh.ChannelOpenError):
             await connection.open_unix_connection(str(tmp_path / "socket"))
+        for tunnel in (connection.open_tun, connection.open_tap):
+            with pytest.raises(asyncssh.ChannelOpenError):
+                await tunnel()
         with pytest.raises(asyncssh.ChannelListenError):
             await connection.start_server(lambda *_where: lambda *ends: reached.append(ends), "127.0.0.1", 0)
         with pytest.raises(asyncssh.ChannelListenError):

@@ -142,13 +142,16 @@ def _joined(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Spans for all columns from the first held one to the last, except across gaps: top, bottom, column."""
     cols = np.arange(at[0], at[-1] + 1)
-    before = np.searchsorted(at, cols, side="right") - 1
-    after = np.minimum(before + 1, at.size - 1)
-    share = (cols - at[before]) / np.maximum(1, at[after] - at[before])
-    ends = last[before] + (first[after] - last[before]) * share
-    begins, high, low = ends.copy(), ends.copy(), ends.copy()
     held = at - at[0]
-    begins[held], high[held], low[held] = first, top, bottom
+    if at.size == cols.size:
+        before, begins, ends, high, low = held, first, last, top.copy(), bottom.copy()
+    else:
+        before = np.searchsorted(at, cols, side="right") - 1
+        after = np.minimum(before + 1, at.size - 1)
+        share = (cols - at[before]) / np.maximum(1, at[after] - at[before])
+        ends = last[before] + (first[after] - last[before]) * share
+        begins, high, low = ends.copy(), ends.copy(), ends.copy()
+        begins[held], high[held], low[held] = first, top, bottom
     reach_up = reach_down = (ends[:-1] + begins[1:]) / 2
     gap = _gaps(at, broken)[before] if broken.any() else None
     if gap is not None:

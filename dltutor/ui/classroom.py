@@ -37,7 +37,7 @@ STOP_SECONDS = 30.0
 LONGEST_STOP = 86400.0
 MARK, NAME, WHERE, IDLE, LINK, RATE = 2, (14, 22), (27, 32), 8, 7, (0, 6)
 """Widths of the columns; of two, the second in a terminal that is WIDE. Elsewhere, details tell what has no place."""
-WIDE = 110
+WIDE, NARROW = 110, 70
 NUMBERS = 4  # columns from here on are flush right
 
 
@@ -303,7 +303,9 @@ class Columns:
         self.fails, self.lingers = "!?" if glyphs == "ascii" else "▲△"
         name, where, rate = (column[self.wide] for column in (NAME, WHERE, RATE))
         trouble = max(0, width - MARK - name - where - IDLE - LINK - rate)
-        self.widths = MARK, name, where, trouble, IDLE, LINK, rate
+        self.widths = (MARK, name, where, trouble, IDLE, LINK, rate)
+        if width < NARROW:
+            self.widths = (MARK, name, max(0, width - MARK - name), 0, 0, 0, 0)
 
     def heads(self) -> Text:
         words = ("", _("learner"), _("where"), _("trouble"), _("idle"), _("link"), _("draws"))

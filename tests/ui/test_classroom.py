@@ -141,6 +141,14 @@ async def test_however_long_a_lesson_is_called_how_far_they_are_is_seen(desk):
         await shown(pilot, "… 3/7")
 
 
+async def test_half_a_terminal_shows_who_and_where_a_line_each(desk):
+    async with watch(desk).run_test(size=(50, 20)) as pilot:
+        await shown(pilot, "李伟")
+        assert order(pilot) == IN_ORDER
+        assert "01-line/mse-backward" in text(pilot)
+        assert len([line for line in text(pilot).splitlines() if line.strip()]) == 3 + len(IN_ORDER) + 2 + 1
+
+
 async def test_where_there_is_room_it_is_told_how_often_pictures_are_drawn(desk):
     async with watch(desk).run_test(size=(140, 45)) as pilot:
         await shown(pilot, "10/s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +17,7 @@ from dltutor.bench.terminal import python
 
 ECHO = Path(__file__).parent / "echo.py"
 needs_ssh = pytest.mark.skipif(bool(clients.missing()), reason=f"{clients.missing()} is not installed")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through Linux's /proc")
 
 
 @pytest.fixture(scope="module")

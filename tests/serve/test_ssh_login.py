@@ -16,7 +16,7 @@ from typing import Any
 import asyncssh
 import pytest
 from asyncssh.packet import Boolean, SSHPacket, String
-from conftest import echo_server
+from conftest import echo_server, needs_linux, needs_ssh
 from wires import SAFETY, connect, connected, offered, resident, session, until_closed
 
 from dltutor.bench.clients import Client, Server, keygen
@@ -26,6 +26,7 @@ CLASS = 33  # learners who log in at once, behind one address
 BURST = 5.0  # seconds of a flood
 USERAUTH_REQUEST, PUBLIC_KEY_OK = 50, 60
 Come = Callable[..., Client]
+pytestmark = [needs_ssh, needs_linux]
 
 
 @pytest.fixture(scope="module")

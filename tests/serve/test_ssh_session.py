@@ -16,12 +16,14 @@ import asyncssh
 import pytest
 from asyncssh.constants import MSG_GLOBAL_REQUEST, MSG_IGNORE
 from asyncssh.packet import Boolean, String, UInt32
+from conftest import needs_linux, needs_ssh
 from wires import SAFETY, connected, pour, resident, session
 
 from dltutor.bench.clients import Client, Server, keygen
 from dltutor.serve import ssh
 
 Come = Callable[..., Client]
+pytestmark = [needs_ssh, needs_linux]
 MANY = 10_000
 MB = 1 << 20
 

@@ -174,8 +174,7 @@ class Hosted(Tutor):
     def in_place_of(self, error: Exception) -> Exception:
         """The trace of a fault goes to the server; its learner gets a number."""
         incident = os.urandom(4).hex()
-        trace = "".join(traceback.format_exception(error))[-LONGEST_TRACE:]
-        self.host.tell(wire.Crashed(incident, trace))
+        self.host.tell(wire.Crashed(incident, trace_of(error)))
         return Fault(told_of(incident))
 
     def action_suspend_process(self) -> None:
@@ -205,6 +204,11 @@ def last_words(seconds: float, reason: str) -> str:
         round(seconds),
     )
     return f"{reason}\n{ends}" if reason else ends
+
+
+def trace_of(error: BaseException) -> str:
+    """Where it happened and of what kind it is. Its words are left out: they may be what the learner has typed."""
+    return ("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__)[-LONGEST_TRACE:]
 
 
 def told_of(incident: str) -> str:

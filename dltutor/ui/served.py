@@ -15,7 +15,6 @@ import pkgutil
 import socket
 import sys
 import tempfile
-import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -29,7 +28,7 @@ from dltutor.lesson import Lesson, exercises
 from dltutor.page import Page
 from dltutor.progress import Progress, schedule
 from dltutor.sitting import farewell
-from dltutor.ui.hosted import LONGEST_TRACE, Hosted, told_of
+from dltutor.ui.hosted import Hosted, told_of, trace_of
 from dltutor.ui.plots.look import Look, impose, is_worth_asking, look_of
 from dltutor.ui.screens.exercise import ExerciseScreen, task_screen
 from dltutor.ui.screens.lesson import LessonScreen
@@ -135,7 +134,7 @@ def main(order: dict[str, Any], descriptors: list[int]) -> int:
         return _sit(order["arguments"], host, page)
     except Exception as error:  # outside the application, which tells of its own
         incident = os.urandom(4).hex()
-        host.tell(wire.Crashed(incident, "".join(traceback.format_exception(error))[-LONGEST_TRACE:]))
+        host.tell(wire.Crashed(incident, trace_of(error)))
         print(told_of(incident), flush=True)
         return 1
 

@@ -50,6 +50,18 @@ def test_t17_of_a_fingerprint_there_is_only_the_beginning(path):
     assert "3f0c22b1a9d4" in path.read_text() and "3f0c22b1a9d47" not in path.read_text()
 
 
+def test_t17_the_trace_of_a_session_s_fault_does_not_repeat_what_was_typed():
+    from dltutor.ui.hosted import trace_of
+
+    typed = "swordfish"
+    try:
+        float(typed)
+    except ValueError as error:
+        trace = trace_of(error)
+    assert "ValueError" in trace and "test_log.py" in trace
+    assert "swordfish" not in trace
+
+
 def test_what_is_no_json_is_told_as_text_and_what_is_long_is_cut(path):
     Log(path).event("fault", folder=path, trace="x" * 1_000_000)
     [line] = lines(path)

@@ -24,6 +24,7 @@ from dltutor.serve import people, ssh
 
 CLASS = 33  # learners who log in at once, behind one address
 BURST = 5.0  # seconds of a flood
+CALM = 1.0  # seconds before it: what a busy machine takes is not the flood's
 USERAUTH_REQUEST, PUBLIC_KEY_OK = 50, 60
 Come = Callable[..., Client]
 pytestmark = [needs_ssh, needs_linux]
@@ -289,8 +290,9 @@ def p95(values: list[float]) -> float:
 
 
 def test_s7_bad_logins_are_denied_and_hurt_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
-    victim = learner(strict, key=keys[-1])
+    victim = learner(strict, "ada", 80, key=keys[-1])
     victim.until('"key-7"')
+    quiet = p95(paints(victim, CALM))
     before = resident(strict.pid)
     loop = f"while :; do {' '.join(strict.command(keys[0], 'bad', ['-T', '-q']))} exit; echo $?; done"
     floods = [
@@ -303,20 +305,21 @@ def test_s7_bad_logins_are_denied_and_hurt_nobody(strict: Server, learner: Come,
     keys_took = paints(victim, BURST)
     codes = [code for flood in floods for code in flood.communicate()[0].split()]
     assert len(codes) > len(floods) and set(codes) == {"255"}
-    assert p95(keys_took) < 150
+    assert p95(keys_took) < 150 + 2 * quiet
     assert resident(strict.pid) - before < 10
 
 
 def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
-    victim = learner(strict, key=keys[-1])
+    victim = learner(strict, "ada", 80, key=keys[-1])
     victim.until('"key-7"')
+    quiet = p95(paints(victim, CALM))
     before = resident(strict.pid)
     command = [sys.executable, str(Path(__file__).parent / "wires.py"), str(strict.port), str(BURST)]
     flood = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     keys_took = paints(victim, BURST)
     done = int(flood.communicate()[0])
     assert done > 10
-    assert p95(keys_took) < 200
+    assert p95(keys_took) < 200 + 2 * quiet
     assert resident(strict.pid) - before < 10
 
 

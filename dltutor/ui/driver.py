@@ -68,6 +68,11 @@ class TutorDriver(LinuxDriver):
 
     # ------------------------------------------------------------ what comes in
 
+    def run_input_thread(self) -> None:
+        """Until the terminal is gone, which is no fault to show: `_watch` ends us, and has the processor for it."""
+        with contextlib.suppress(OSError):
+            super().run_input_thread()
+
     def process_message(self, message: Message) -> None:
         """In the thread that reads. However fast somebody types or pastes: what cannot be done yet is not read yet."""
         if isinstance(message, CursorPosition):
@@ -109,6 +114,7 @@ class TutorDriver(LinuxDriver):
         terminal = select.poll()
         terminal.register(self.fileno, 0)  # its end is told in any case
         terminal.poll()
+        self.exit_event.set()  # or reading would go on at the end of the terminal, as fast as it can
         os.kill(os.getpid(), signal.SIGHUP)
 
     # ------------------------------------------------------------ what goes out

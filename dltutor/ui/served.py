@@ -39,6 +39,7 @@ LATE = (  # what libraries import when they first need it: a session could not r
     "encodings.idna", "platformdirs", "sqlite3", "textual.drivers.linux_driver", "tree_sitter_python",
 )  # fmt: skip
 SIZE = 120, 36  # of the rehearsal
+LOOKS = 200  # whether a screen of it is there
 GAPS = 1 << 19  # bytes among the objects of one size that may lie free
 
 
@@ -94,20 +95,20 @@ async def _rehearse(theme: str) -> None:
 
 
 async def _play(pilot: Pilot[Any]) -> None:
-    """Through a lesson and its exercise, its hunt and the dialogs."""
+    """Through a lesson, its hunt, which is an exercise, too, and the dialogs."""
     tutor = pilot.app
     assert isinstance(tutor, Hosted)
     lesson = tutor.course.entries[0].load()
     tutor.open_lesson(lesson.id)
-    await _settled(pilot, LessonScreen)
-    await pilot.press("question_mark", "escape", "ctrl+p", "escape", "n")
-    for name in _hunts(lesson)[:1]:  # which is an exercise, too
+    if await _shown(pilot, LessonScreen):
+        await pilot.press("question_mark", "escape", "ctrl+p", "escape", "n")
+    for name in _hunts(lesson)[:1]:
         await tutor.push_screen(task_screen(lesson, name))
-        await _settled(pilot, ExerciseScreen)
-        await pilot.press("e", "a", "backspace", "escape", "escape")
-        await _settled(pilot, LessonScreen)
+        if await _shown(pilot, ExerciseScreen):
+            await pilot.press("e", "a", "backspace")
+        tutor.pop_screen()
     tutor.open_review()
-    await _settled(pilot, ReviewScreen)
+    await _shown(pilot, ReviewScreen)
     tutor.exit()
 
 
@@ -115,10 +116,14 @@ def _hunts(lesson: Lesson) -> list[str]:
     return [name for name in exercises.names(lesson) if exercises.load(lesson, name).hunt]
 
 
-async def _settled(pilot: Pilot[Any], screen: type[Screen]) -> None:
-    while not isinstance(pilot.app.screen, screen):
+async def _shown(pilot: Pilot[Any], screen: type[Screen]) -> bool:
+    """Whether it comes: what is not shown now is only slower the first time that it is shown to somebody."""
+    for _look in range(LOOKS):
+        if isinstance(pilot.app.screen, screen):
+            await pilot.pause()
+            return True
         await pilot.pause(0.01)
-    await pilot.pause()
+    return False
 
 
 # ---------------------------------------------------------------- in a fork

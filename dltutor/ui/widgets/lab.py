@@ -180,6 +180,8 @@ class Lab(InTutor, Vertical):
     async def close(self) -> None:
         self.keep()
         self._left = True
+        if self.app.is_hosted:  # nothing is left behind where the server has not answered yet
+            self.workers.cancel_group(self, "engine")
         async with self._swap:
             if self._link:
                 await self._link.close()

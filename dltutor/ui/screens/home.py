@@ -51,6 +51,7 @@ class Home(SizedScreen[None]):
     Home.-narrow Lessons { width: 100%; height: auto; max-height: 60%; }
     Home.-narrow #about { width: 100%; height: 1fr; border-left: none; border-top: solid $faint; padding: 0 2; }
     """
+    AUTO_FOCUS = "Lessons"  # in the first picture
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
     BINDINGS = [
@@ -86,7 +87,6 @@ class Home(SizedScreen[None]):
         return Text.assemble(("dltutor", f"bold {self.app.ink('blue')}"), "  ", (words, self.app.ink("muted")))
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
         self._choose(self._told)
 
     async def renew(self) -> None:

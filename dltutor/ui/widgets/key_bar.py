@@ -67,13 +67,17 @@ class KeyBar(Widget):
         self._renew(self.screen)
 
     def _renew(self, screen: Screen) -> None:
-        keys = fitting(named_keys(screen), self.app.size.width - 1)
+        keys = self._that_fit(screen)
         if keys != self._keys:
             self._keys = keys
             self.refresh()
 
+    def _that_fit(self, screen: Screen) -> list[Key]:
+        return fitting(named_keys(screen), self.app.size.width - 1)
+
     def render(self) -> Text:
         text, self._ends = Text(no_wrap=True), []
+        self._keys = self._keys or self._that_fit(self.screen)  # in the first picture of a screen, too
         for key in self._keys:
             text.append(key.display, self._style("key" if key.enabled else "disabled"))
             text.append(f" {key.label}", "" if key.enabled else self._style("disabled"))

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.wire import Drop, Given, Leave, Refused, Reply, Request, Want, decode, encode
-
-LONGEST_PACKET = 1 << 16  # bytes
+from dltutor.wire import LONGEST_PACKET, Drop, Given, Leave, Refused, Reply, Request, Want, decode, encode
 
 
 @dataclass(frozen=True)

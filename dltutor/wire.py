@@ -24,6 +24,7 @@ from dltutor.errors import DltutorError
 from dltutor.pictures import KINDS, Picture
 
 LONGEST_LINE = 1 << 24  # bytes: a reader's buffer has an end
+LONGEST_PACKET = 1 << 16  # the same, where a message is a packet: between a session and its class server
 OURS = "ours "  # before the name of a metric of our kernels, while the learner's train beside them
 
 
@@ -347,9 +348,10 @@ class Code:
 
 @dataclass(frozen=True)
 class Said:
-    """The teacher says something to this learner."""
+    """The teacher says something to this learner, or the server does by itself."""
 
     text: str
+    by_teacher: bool = True
 
 
 @dataclass(frozen=True)

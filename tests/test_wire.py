@@ -80,6 +80,7 @@ MESSAGES = [
     wire.Refused(2, "no room", "wait"),
     wire.Code("ABCD-EFGH", 10),
     wire.Said("休息十分钟"),
+    wire.Said("Are you still there?", by_teacher=False),
     wire.Leave(10.0, "the server stops"),
 ]  # fmt: skip
 

@@ -23,6 +23,7 @@ from dltutor.serve.paste import Pastes
 from dltutor.serve.people import Person
 from dltutor.serve.pty import RESTORE, Door, Pty
 from dltutor.wire import (
+    LONGEST_PACKET,
     Code,
     CodeWanted,
     Crashed,
@@ -39,10 +40,11 @@ from dltutor.wire import (
     encode,
 )
 
-LONGEST_PACKET = 1 << 16  # bytes, of the channel
 MOST = {"engine": 2, "grader": 1}  # that one session may have
 POLITE, PATIENT = 1.0, 1.0  # seconds from SIGHUP to SIGTERM, and from there to SIGKILL
 MOST_COMPLAINTS = 20  # of one session in the log
+BREATH = 0.002  # seconds between two packets of a session, at least
+OTHERS, MOST_BUSY = 9.0, 0.05  # times as long as a packet takes, and of so many seconds, others come first
 GIVEN_UP = 5.0  # seconds until nobody waits any longer for one that does not even die
 TO_SAVE = 2.0  # seconds for a learner who has been away too long
 WARNING = 60.0  # seconds before that
@@ -161,7 +163,8 @@ class Session:
         if self._pastes.cut:
             self._pastes.cut = False
             with i18n.speaking(self.language):
-                self.say(_("You pasted more than {size} KB: the rest was left out.").format(size=LONGEST_PASTE >> 10))
+                told = _("You pasted more than {size} KB: the rest was left out.")
+                self._remark(told.format(size=LONGEST_PASTE >> 10))
 
     def resize(self, width: int, height: int) -> None:
         self.terminal.width, self.terminal.height = width, height
@@ -177,6 +180,7 @@ class Session:
     # ------------------------------------------------------------ what the classroom does
 
     def say(self, text: str) -> None:
+        """The teacher does."""
         self._tell(Said(text))
 
     async def leave(self, seconds: float, reason: str) -> None:
@@ -200,7 +204,7 @@ class Session:
                 self._spawn(self.leave(TO_SAVE, self._reason))
             elif limit > 2 * WARNING and idle >= limit - WARNING and not self._warned:
                 self._warned = True
-                self.say(_("Are you still there? Press a key, or this session is saved and closed in a minute."))
+                self._remark(_("Are you still there? Press a key, or this session is saved and closed in a minute."))
 
     # ------------------------------------------------------------ what the program asks for
 
@@ -209,10 +213,16 @@ class Session:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
             while packet := await loop.sock_recv(self._channel, LONGEST_PACKET):
+                began = time.monotonic()
                 try:
                     await self._serve(decode(packet))  # type: ignore[arg-type]
                 except Exception as error:  # whatever a session says, it harms nobody else
                     self._complain("not understood", error=f"{type(error).__name__}: {error}")
+                await self._let_others(time.monotonic() - began)
+
+    async def _let_others(self, busy: float) -> None:
+        """A flood of packets, each of which is there already, would never let anybody else's turn come."""
+        await asyncio.sleep(BREATH + OTHERS * min(busy, MOST_BUSY))
 
     async def _serve(self, request: Request) -> None:
         match request:
@@ -244,6 +254,7 @@ class Session:
         self.language = want.language if want.language in i18n.LANGUAGES else self.language
         try:
             self._expect_spare(want.kind)
+            self._expect_new(want.number)
             ours, theirs = socket.socketpair()
             with ours, theirs:
                 self._lent[want.number] = want.kind, await self._engage(want, theirs)
@@ -256,6 +267,11 @@ class Session:
     def _expect_spare(self, kind: str) -> None:
         if [lent for lent, _child in self._lent.values()].count(kind) >= MOST.get(kind, 0):
             raise DltutorError(_("this session has as many of that as it may have: {kind}").format(kind=kind))
+
+    def _expect_new(self, number: int) -> None:
+        """What is lent under a number must not be forgotten."""
+        if type(number) is not int or number in self._lent:
+            raise DltutorError(f"not a new number: {str(number)[:20]}")
 
     async def _engage(self, want: Want, end: socket.socket) -> Child | None:
         if want.kind == "grader":
@@ -271,6 +287,10 @@ class Session:
         _kind, child = self._lent.pop(number, ("", None))
         if child and not child.ended.done():
             child.kill(signal.SIGKILL)
+
+    def _remark(self, text: str) -> None:
+        """The server says something by itself."""
+        self._tell(Said(text, by_teacher=False))
 
     def _tell(self, message: Reply, descriptors: Iterable[int] = ()) -> None:
         """A program that does not listen is told nothing."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dltutor.host import Host
     from dltutor.link import Link
 
-SAID_SECONDS = 30.0  # that the teacher's words stay
+SAID_SECONDS = 30.0  # that what the teacher and the server say stays
 LAST_CALLS = 60.0, 30.0, 10.0, 5.0  # seconds before the end: it is told again
 LONGEST_TRACE = 20_000  # characters of a fault that the server is told
 _FOLDERS = re.compile(r"(?<![\w/.])(?:/[^\s/:]+)+/(?=[^\s/:])")  # before the name of a file
@@ -102,8 +102,9 @@ class Hosted(Tutor):
 
     def hear(self, reply: wire.Reply) -> None:
         match reply:
-            case wire.Said(text):
-                self.notify(text, title=_("Your teacher"), timeout=SAID_SECONDS, markup=False)
+            case wire.Said(text, by_teacher):
+                title = _("Your teacher") if by_teacher else ""
+                self.notify(text, title=title, timeout=SAID_SECONDS, markup=False)
             case wire.Code(code, minutes):
                 self.show_code(code, minutes)
             case wire.Leave(seconds, reason):

@@ -16,13 +16,13 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
 from dltutor.serve.budget import Budget
+from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.grades import Grades
 from dltutor.serve.health import Health
 from dltutor.serve.log import Log
 from dltutor.serve.people import People, Person
-from dltutor.serve.pty import Door
-from dltutor.serve.session import Session, Terminal
+from dltutor.serve.session import Session
 from dltutor.serve.settings import Settings
 
 SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"

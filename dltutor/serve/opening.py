@@ -22,6 +22,7 @@ from rich.cells import cell_len
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _, plural
 from dltutor.progress import home
+from dltutor.serve.door import listener
 from dltutor.serve.log import Log
 
 if TYPE_CHECKING:
@@ -113,11 +114,7 @@ def _nobody(settings: Settings, roster: Path) -> UsageError:
 
 def check_port(settings: Settings) -> None:
     """Before anything takes time; a moment later another program may still take it."""
-    try:
-        socket.create_server((settings.host, settings.port)).close()
-    except OSError as error:
-        message = _("cannot listen on port {port}: {error}").format(port=settings.port, error=error.strerror)
-        raise DltutorError(message, _("Name another one with --port.")) from error
+    listener(settings.host, settings.port).close()
 
 
 @contextmanager

@@ -8,11 +8,10 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Protocol
 
 from dltutor.page import Page
+from dltutor.serve.door import Door, clamped
 
-WIDEST, HIGHEST = 500, 200
 MOST_UNSENT = 32 << 10  # bytes that the door may hold until the program's drawing waits
 MOST_TYPED = 64 << 10  # bytes that may wait for the program until the door is told to wait
 MOST_KEPT = 1 << 20  # ... and if the door does not: what comes after that is lost
@@ -24,26 +23,6 @@ RESTORE = (
 )
 """Ends everything that a program may have asked of a terminal: mouse, paste, keys, the other screen, colours. Before it
 leaves that screen it keeps the place of the cursor: who has left it already stays behind what was said since."""
-
-
-class Door(Protocol):
-    """How a learner is connected. Nothing here blocks."""
-
-    name: str  # "ssh" or "web"
-    address: str
-
-    def write(self, data: bytes) -> None: ...
-
-    def outstanding(self) -> int:
-        """Bytes that have not left this machine yet."""
-
-    def pause(self) -> None:
-        """Take no more from the learner until resume()."""
-
-    def resume(self) -> None: ...
-
-    def end(self, code: int, message: str) -> None:
-        """Say `message` on a line of its own, if there is one, and close the connection with `code`."""
 
 
 class Pty:
@@ -63,8 +42,7 @@ class Pty:
         return self._master < 0
 
     def resize(self, width: int, height: int) -> None:
-        """A terminal that does not know its size says 0."""
-        width, height = (max(1, min(most, size)) for size, most in ((width or 80, WIDEST), (height or 24, HIGHEST)))
+        width, height = clamped(width, height)
         if not self.closed:
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 

@@ -10,18 +10,18 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
+from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child
 from dltutor.serve.paste import LONGEST as LONGEST_PASTE
 from dltutor.serve.paste import Pastes
 from dltutor.serve.people import Person
-from dltutor.serve.pty import RESTORE, Door, Pty
+from dltutor.serve.pty import RESTORE, Pty
 from dltutor.wire import (
     LONGEST_PACKET,
     Code,
@@ -50,16 +50,6 @@ TO_SAVE = 2.0  # seconds for a learner who has been away too long
 WARNING = 60.0  # seconds before that
 _REPORTS = re.compile(rb"\x1b\[(?:\d+;\d+R|[IO]|\?[\d;]*(?:\$y|[cu])|48(?:;\d+)*t)")
 """What terminals send of their own accord: where the cursor is, what they can, that they have the focus, their size."""
-
-
-@dataclass
-class Terminal:
-    """A learner's, as the door has found it and cleaned it."""
-
-    name: str  # TERM
-    width: int
-    height: int
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 class Classroom(Protocol):

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import ipaddress
 import logging
 import re
 import socket
 import struct
 import sys
-import termios
 import traceback
 import zlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
 from asyncssh.compression import Decompressor, get_compressor, register_compression_alg
@@ -31,9 +28,8 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.serve import people
 from dltutor.serve.asking import Left, Line
+from dltutor.serve.door import Classroom, Live, Terminal, address_of, clamped, listener, unsent
 from dltutor.serve.people import Log, People, Person
-from dltutor.serve.pty import HIGHEST, WIDEST
-from dltutor.serve.session import Terminal
 
 if TYPE_CHECKING:
     from asyncssh.packet import SSHPacket
@@ -94,20 +90,6 @@ class Limits:
     waiting_everywhere: int = 512
 
 
-class Live(Protocol):
-    """A session of the classroom's."""
-
-    def feed(self, data: bytes) -> None: ...
-
-    def resize(self, width: int, height: int) -> None: ...
-
-    def hang_up(self) -> None: ...
-
-
-class Classroom(Protocol):
-    async def admit(self, person: Person, terminal: Terminal, door: Any, /) -> Live: ...
-
-
 class SshDoor:
     def __init__(
         self, settings: Settings, classroom: Classroom, people: People, log: Log, limits: Limits | None = None
@@ -126,9 +108,9 @@ class SshDoor:
         """Raises DltutorError where there is no key, or the port is taken."""
         key = people.host_key(self.settings.state / "host_key")
         self.fingerprint = key.get_fingerprint()
-        listener = _listener(self.settings.host, self.settings.port)
-        self._server = await asyncssh.listen(sock=listener, server_host_keys=[key], **self._options())
-        self.port = listener.getsockname()[1]
+        opened = listener(self.settings.host, self.settings.port)
+        self._server = await asyncssh.listen(sock=opened, server_host_keys=[key], **self._options())
+        self.port = opened.getsockname()[1]
         self._watch = asyncio.create_task(self._look_after())
 
     def _options(self) -> dict[str, Any]:
@@ -198,20 +180,6 @@ class SshDoor:
             for address, count in self._refused.items():
                 self.log.event("refused", address=address, count=count)
             self._refused.clear()
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """On all addresses, where no host is named: of both kinds, with one port."""
-    try:
-        if host:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-            return socket.create_server(found[4][:2], family=found[0], backlog=128)
-        if socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
-        return socket.create_server(("", port), backlog=128)
-    except OSError as error:
-        message = _("cannot listen on port {port}: {error}").format(port=port, error=error.strerror)
-        raise DltutorError(message, _("Name another one with --port.")) from error
 
 
 # ---------------------------------------------------------------- a connection
@@ -562,33 +530,7 @@ class Visit(asyncssh.SSHServerSession):
         self.caller.later(self.door.limits.farewell, self.caller.conn.abort)
 
 
-def clamped(width: int, height: int) -> tuple[int, int]:
-    """A size that an application can have; 0 says that it is not known."""
-    return min(width or 80, WIDEST), min(height or 24, HIGHEST)
-
-
 # ---------------------------------------------------------------- sockets
-
-
-def address_of(peer: tuple[Any, ...] | None) -> str:
-    """Of which one counts: an IPv6 network is one customer."""
-    try:
-        address = ipaddress.ip_address(peer[0].partition("%")[0] if peer else "")
-    except ValueError:
-        return ""
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))
-
-
-def unsent(connection: socket.socket) -> int:
-    """Bytes in the kernel that the other side has not acknowledged."""
-    try:
-        return struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
-    except (OSError, ValueError):  # it is closed
-        return 0
 
 
 def received(connection: socket.socket) -> int:

@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import WSMsgType, web
@@ -34,11 +34,9 @@ from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.serve import pages
+from dltutor.serve.door import Classroom, Live, Terminal, address_of, cannot_listen, clamped, unsent
 from dltutor.serve.people import JOIN, Allowance, Log, People, Person, label
-from dltutor.serve.pty import HIGHEST, WIDEST
-from dltutor.serve.session import Terminal
 from dltutor.serve.settings import Settings
-from dltutor.serve.ssh import address_of, unsent
 
 COOKIE, NAME = "dltutor", "dltutor-name"
 YEAR = 365 * 24 * 3600  # seconds
@@ -70,20 +68,6 @@ GUARDED = {
 }
 
 
-class Live(Protocol):
-    """A session of the classroom's."""
-
-    def feed(self, data: bytes) -> None: ...
-
-    def resize(self, width: int, height: int) -> None: ...
-
-    def hang_up(self) -> None: ...
-
-
-class Classroom(Protocol):
-    async def admit(self, person: Person, terminal: Terminal, door: Any, /) -> Live: ...
-
-
 class WebDoor:
     def __init__(self, settings: Settings, classroom: Classroom, people: People, log: Log) -> None:
         self.settings, self.classroom, self.people, self.log = settings, classroom, people, log
@@ -111,8 +95,7 @@ class WebDoor:
             await web.TCPSite(self._runner, self.settings.web_host, self.settings.web).start()
         except OSError as error:
             await self._runner.cleanup()
-            message = _("cannot listen on port {port}: {error}").format(port=self.settings.web, error=error.strerror)
-            raise DltutorError(message, _("Name another one with --web.")) from error
+            raise cannot_listen(self.settings.web, error, _("Name another one with --web.")) from error
         self.port = self._runner.addresses[0][1]
         self.log.event("listening for browsers", port=self.port, host=self.settings.web_host)
 
@@ -355,10 +338,6 @@ def terminal_of(request: web.Request) -> Terminal:
     language = {"zh": "zh_CN.UTF-8"}.get(language_of(request), "C.UTF-8")
     environment = {"COLORTERM": "truecolor", "TERM_PROGRAM": "browser", "LANG": language}
     return Terminal("xterm-256color", *clamped(width, height), environment)
-
-
-def clamped(width: int, height: int) -> tuple[int, int]:
-    return min(max(int(width), 0) or 80, WIDEST), min(max(int(height), 0) or 24, HIGHEST)
 
 
 # ---------------------------------------------------------------- requests and answers

@@ -15,10 +15,10 @@ from typing import Any
 
 from dltutor import i18n
 from dltutor.errors import DltutorError
+from dltutor.serve.door import Terminal
 from dltutor.serve.log import Log
 from dltutor.serve.people import People, Person
 from dltutor.serve.pty import MOST_UNSENT
-from dltutor.serve.session import Terminal
 from dltutor.serve.settings import Settings
 from dltutor.serve.ssh import Limits, SshDoor, Visit
 

@@ -19,9 +19,10 @@ from doors import SAFETY, HandDoor
 from dltutor.errors import DltutorError
 from dltutor.serve import classroom as module
 from dltutor.serve.classroom import Classroom, Refusal
+from dltutor.serve.door import Terminal
 from dltutor.serve.log import Log
 from dltutor.serve.people import Person
-from dltutor.serve.session import Session, Terminal
+from dltutor.serve.session import Session
 from dltutor.serve.settings import Settings
 
 HERE = Path(__file__).parent

@@ -31,7 +31,7 @@ class Terminal:
 
 def clamped(width: int, height: int) -> tuple[int, int]:
     """A size that an application can have; 0 says that it is not known."""
-    return min(max(int(width), 0) or 80, WIDEST), min(max(int(height), 0) or 24, HIGHEST)
+    return max(1, min(int(width) or 80, WIDEST)), max(1, min(int(height) or 24, HIGHEST))
 
 
 # ---------------------------------------------------------------- both sides of a door

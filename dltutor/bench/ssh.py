@@ -91,15 +91,15 @@ def measure(folder: Path, amount: Amount, only: Sequence[str] = ()) -> list[Row]
     if clients.missing():
         raise DltutorError(_("{program} is not installed").format(program=clients.missing()))
     rows: list[Row] = []
-    began = time.monotonic()
     with Class(folder, amount) as learners:
         for name in [name for name in PARTS if name in (only or PARTS)]:
-            if time.monotonic() - began > amount.latest:
-                rows.append(to_know(f"left out, as time was up: {name}", math.nan, ""))
-                continue
-            rows += PARTS[name](learners)
+            rows += [left_out(name)] if learners.is_late else PARTS[name](learners)
             learners.leave()
     return [*rows, to_know("load at the end", os.getloadavg()[0], "")]
+
+
+def left_out(what: str) -> Row:
+    return to_know(f"left out, as time was up: {what}", math.nan, "")
 
 
 # ---------------------------------------------------------------- the class
@@ -114,6 +114,12 @@ class Class:
         self._lesson = next(lesson for lesson in built_in_lessons() if lesson.id == LESSON)
         self._stack = ExitStack()
         self._numbers = 0
+        self._began = time.monotonic()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether nothing more is to begin."""
+        return time.monotonic() - self._began > self.amount.latest
 
     def __enter__(self) -> Class:
         return self
@@ -161,7 +167,7 @@ class Class:
     def crowd(self, count: int) -> list[Client]:
         """So many who train."""
         found: list[Client] = []
-        while len(found) < count:
+        while len(found) < count and not self.is_late:
             several = [self.come() for _number in range(min(AT_ONCE, count - len(found)))]
             found += [self.train(client) for client in several]
         return found
@@ -255,6 +261,9 @@ def keys(learners: Class) -> Iterator[Row]:
     for count, limit in ((learners.amount.sessions, 60), (2 * learners.amount.sessions, 100)):
         learners.crowd(count - len(learners.here))
         crowd = list(learners.here)
+        if len(crowd) < count:
+            yield left_out(f"{count} sessions that train")
+            return
         probes = probes_of(random.sample(crowd, min(4, count)))
         crowd[0].listen(4.0)  # the budget is shared out anew
         with Watched(learners, crowd) as watched:

@@ -14,7 +14,8 @@ SHARE = 0.6  # of the processors that all drawing may take: keys, training and c
 LOWEST_RATE = 1.0  # drawings a second, of a chart that is still alive to the eye
 LIVE_SECONDS = 2.0  # since a session last drew, if it is one that draws
 COST = 0.0015  # seconds that a drawing takes, of a session that has not yet found out
-FRONT_END = 0.0003  # seconds that the front end has with each drawing: to encrypt and send it
+HIGHEST_COST = 0.05  # that a session is believed
+FRONT_END = 0.001  # seconds that the front end has with each drawing: to encrypt and send it
 LATE = 0.05  # seconds by which the front end wakes too late when the machine has too much to do
 RECOVERY = 1.25  # a second, after it was late
 
@@ -40,7 +41,7 @@ class Budget:
     def share(self, pages: Iterable[Page], now: float, late: float = 0.0) -> None:
         """Write their rate into all pages; into those that do not draw too, which may begin to."""
         pages = list(pages)
-        costs = [page.cost or COST for page in pages if page.drawn and now - page.drawn <= LIVE_SECONDS]
+        costs = [believable(page.cost) for page in pages if page.drawn and now - page.drawn <= LIVE_SECONDS]
         self.live = len(costs)
         self.slack = max(LOWEST_RATE / FULL_RATE, self.slack / 2) if late > LATE else min(1.0, self.slack * RECOVERY)
         self.rate = max(LOWEST_RATE, min(FULL_RATE, self._fair(costs)) * self.slack)
@@ -54,3 +55,8 @@ class Budget:
 
     def status(self) -> dict[str, Any]:
         return {"live": self.live, "rate": round(self.rate, 2), "slack": round(self.slack, 3)}
+
+
+def believable(cost: float) -> float:
+    """A session that is out of its mind, and says that it draws for ever, slows nobody else."""
+    return min(cost, HIGHEST_COST) if cost > 0 else COST

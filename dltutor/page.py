@@ -5,12 +5,15 @@ The server writes `rate` and `congested`, the session all else. Nobody waits for
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
 
 SIZE = 4096
 FULL_RATE = 10.0  # drawings a second
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+"""Cut short by one side, the page would be the end of the other: whoever looks where no memory is any more is killed."""
 
 
 class _Field:
@@ -40,8 +43,9 @@ class Page:
     @classmethod
     def create(cls) -> tuple[Page, int]:
         """A new one, and the descriptor to hand on."""
-        descriptor = os.memfd_create("dltutor-page", os.MFD_CLOEXEC)
+        descriptor = os.memfd_create("dltutor-page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(descriptor, SIZE)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
         page = cls(descriptor)
         page.rate = FULL_RATE
         return page, descriptor

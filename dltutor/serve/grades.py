@@ -21,12 +21,13 @@ from dltutor import i18n, wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, plural
 from dltutor.link import GraderLink, Link
+from dltutor.serve.turns import Turns
 
 WALLED = ("namespaces", "bubblewrap", "landlock")  # tiers of the room that others' code may be let into
 SLOT = 50.0  # seconds that a check may take; what it runs is limited to less
 GRACE = 3.0  # seconds that are left to a check that nobody waits for any more: a new judge costs as much
 TELL_EVERY = 1.0  # seconds between two words on the place in the queue
-LONGEST = 1 << 20  # bytes of a command
+LONGEST = 1 << 18  # bytes of a command
 EXERCISE = re.compile(r"[\w-]{1,80}/[\w-]{1,80}")
 
 MakeLink = Callable[[], Link]
@@ -106,11 +107,12 @@ class Grades:
 
     async def _attend(self, person: str, end: socket.socket, language: str) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=end, limit=LONGEST)
-        asker = Asker(person, writer, language)
+        asker, turns = Asker(person, writer, language), Turns()
         try:
             with suppress(ValueError, ConnectionError):  # a line without end, or nobody who listens
                 async for line in reader:
-                    self._hear(asker, line)
+                    async with turns.turn():
+                        self._hear(asker, line)
                     await writer.drain()
         finally:
             self._queue.leave(asker)
@@ -120,7 +122,7 @@ class Grades:
         match command(line):
             case wire.Prepare():
                 asker.tell(failed(self.refusal) if self.refusal else wire.Ready(self.tier, 0.0))
-            case wire.Check() as check:
+            case wire.Check() as check if is_sound(check):
                 asker.language = check.language or asker.language
                 self._ask(Job(asker, check))
             case _:
@@ -338,9 +340,22 @@ def stopped(job: Job) -> wire.Failed:
 
 
 def command(line: bytes) -> wire.Message | None:
-    with suppress(DltutorError):
+    with suppress(DltutorError, RecursionError):
         return wire.decode(line)
     return None
+
+
+def is_sound(check: wire.Check) -> bool:
+    """Each part of it is of its kind, and can be sent on: judges, and what is told to others, rely on that."""
+    texts = check.exercise, check.source, check.language
+    return type(check.number) is int and all(isinstance(text, str) and is_text(text) for text in texts)
+
+
+def is_text(text: str) -> bool:
+    """JSON can hold halves of characters, which nothing can be told in."""
+    with suppress(UnicodeEncodeError):
+        return bool(text.encode() or True)
+    return False
 
 
 def failed(error: DltutorError) -> wire.Failed:

@@ -22,6 +22,7 @@ from dltutor.serve.paste import LONGEST as LONGEST_PASTE
 from dltutor.serve.paste import Pastes
 from dltutor.serve.people import Person
 from dltutor.serve.pty import RESTORE, Pty
+from dltutor.serve.turns import Turns
 from dltutor.wire import (
     LONGEST_PACKET,
     Code,
@@ -43,8 +44,6 @@ from dltutor.wire import (
 MOST = {"engine": 2, "grader": 1}  # that one session may have
 POLITE, PATIENT = 1.0, 1.0  # seconds from SIGHUP to SIGTERM, and from there to SIGKILL
 MOST_COMPLAINTS = 20  # of one session in the log
-BREATH = 0.002  # seconds between two packets of a session, at least
-OTHERS, MOST_BUSY = 9.0, 0.05  # times as long as a packet takes, and of so many seconds, others come first
 GIVEN_UP = 5.0  # seconds until nobody waits any longer for one that does not even die
 TO_SAVE = 2.0  # seconds for a learner who has been away too long
 WARNING = 60.0  # seconds before that
@@ -200,19 +199,17 @@ class Session:
 
     async def _listen(self) -> None:
         """Serve its requests in their order, until its end of the channel is closed."""
-        loop = asyncio.get_running_loop()
+        loop, turns = asyncio.get_running_loop(), Turns()
         with contextlib.suppress(OSError):
             while packet := await loop.sock_recv(self._channel, LONGEST_PACKET):
-                began = time.monotonic()
-                try:
-                    await self._serve(decode(packet))  # type: ignore[arg-type]
-                except Exception as error:  # whatever a session says, it harms nobody else
-                    self._complain("not understood", error=f"{type(error).__name__}: {error}")
-                await self._let_others(time.monotonic() - began)
+                async with turns.turn():
+                    await self._hear(packet)
 
-    async def _let_others(self, busy: float) -> None:
-        """A flood of packets, each of which is there already, would never let anybody else's turn come."""
-        await asyncio.sleep(BREATH + OTHERS * min(busy, MOST_BUSY))
+    async def _hear(self, packet: bytes) -> None:
+        try:
+            await self._serve(decode(packet))  # type: ignore[arg-type]
+        except Exception as error:  # whatever a session says, it harms nobody else
+            self._complain("not understood", error=f"{type(error).__name__}: {error}")
 
     async def _serve(self, request: Request) -> None:
         match request:

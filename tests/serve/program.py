@@ -21,7 +21,10 @@ def preload() -> None:
 
 def main(order: dict[str, Any], descriptors: list[int]) -> int:
     arguments = order["arguments"]
-    behaviour = {"echo": echo, "stubborn": stubborn, "flood": flood, "deaf": deaf, "relay": relay, "engine": engine}
+    behaviour = {
+        "echo": echo, "stubborn": stubborn, "flood": flood, "deaf": deaf, "relay": relay, "engine": engine,
+        "chatter": chatter, "tear": tear,
+    }  # fmt: skip
     return behaviour[arguments.get("does") or os.environ.get("DOES", "echo")](arguments, descriptors) or 0
 
 
@@ -104,6 +107,28 @@ def hear(channel: socket.socket) -> None:
         if not packet:
             return
         os.write(1, packet.strip() + b" with %d\r\n" % len(sockets))
+
+
+def chatter(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """Send the server packets for a while, as quickly as can be, with a file in each and much to understand."""
+    channel = socket.socket(fileno=descriptors[0])
+    say("ready")
+    packet = b'{"":"Here","headline":[' + b"[]," * 5000 + b"[]]}"
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        socket.send_fds(channel, [packet], [0])
+    say("silent")
+    time.sleep(3600)
+
+
+def tear(arguments: dict[str, Any], descriptors: list[int]) -> None:
+    """Cut the page short that the server looks into."""
+    say("ready")
+    try:
+        os.ftruncate(descriptors[1], 0)
+    except OSError as error:
+        say(type(error).__name__)
+    time.sleep(3600)
 
 
 def engine(arguments: dict[str, Any], descriptors: list[int]) -> None:

@@ -32,6 +32,13 @@ def pages() -> Iterator[Pages]:
         page.close()
 
 
+@pytest.mark.parametrize("cost", [-1e300, float("inf"), float("nan"), 1e9])
+def test_a_session_that_lies_about_its_cost_slows_nobody_else(pages, cost):
+    class_ = [*pages(5), *pages(1, cost)]
+    Budget(2).share(class_, NOW)
+    assert {page.rate for page in class_} == {FULL_RATE}
+
+
 def test_few_sessions_draw_as_often_as_they_like(pages):
     few = pages(20)
     Budget(2).share(few, NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -310,6 +311,46 @@ async def test_what_is_no_check_is_answered_and_a_line_without_end_closes_the_li
             await x.hear()
         y.ask("y1")
         await bench.until_heard(1)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        wire.Check(EXERCISE, NOTHING, language=["en"]),  # type: ignore[arg-type]
+        wire.Check(EXERCISE, NOTHING, "\ud800"),  # type: ignore[arg-type]
+        wire.Check(EXERCISE, NOTHING, {}),  # type: ignore[arg-type]
+        wire.Check(EXERCISE, "\ud800"),
+        wire.Check(EXERCISE, 7),  # type: ignore[arg-type]
+        wire.Check([EXERCISE], NOTHING),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+async def test_a_check_that_is_none_disturbs_no_judge_and_nobody_else(bench, check):
+    async with opened(bench.link) as grades, Learner(grades, "x") as x, Learner(grades, "y") as y:
+        x.ask("x1")
+        await bench.until_heard(1)
+        y.send(json.dumps({"": "Check"} | vars(check)).encode() + b"\n")
+        y.send(b"[" * 50_000 + b"\n")
+        for _line in range(2):
+            assert isinstance(await y.hear(), wire.Failed)
+        y.ask("y1")
+        bench.judge_of("x1").judge()
+        await x.answer()
+        await bench.until_heard(2)
+        bench.judge_of("y1").judge()
+        assert isinstance(await y.answer(), wire.Verdict)
+
+
+async def test_whoever_never_stops_asking_keeps_nobody_waiting(bench):
+    async with opened(bench.link) as grades, Learner(grades, "x") as x:
+        x.send(b'{"":"Prepare"}\n' * 30_000)
+        await x.hear()
+        late = 0.0
+        async with asyncio.timeout(PATIENCE):
+            for _turn in range(20):
+                began = time.monotonic()
+                await asyncio.sleep(0)
+                late = max(late, time.monotonic() - began)
+        assert late < 0.1
 
 
 async def test_g13_a_hundred_that_wait_are_told_seldom_and_all_are_served(bench):

@@ -15,10 +15,11 @@ import pytest
 import pytest_asyncio
 from doors import SAFETY, HandDoor
 
+from dltutor.serve.door import Terminal
 from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.people import Person
 from dltutor.serve.pty import MOST_KEPT, MOST_TYPED, MOST_UNSENT, RESTORE
-from dltutor.serve.session import Session, Terminal
+from dltutor.serve.session import Session
 from dltutor.wire import Drop, Want, encode
 
 HERE = Path(__file__).parent
@@ -303,6 +304,36 @@ async def test_a_session_has_two_engines_and_one_grader_at_most(room: Room) -> N
     async with asyncio.timeout(SAFETY):
         for engine in room.engines:
             assert await engine.ended == -signal.SIGKILL
+
+
+async def test_a_number_is_given_once_and_nothing_that_is_lent_is_forgotten(room: Room) -> None:
+    session, door = await room.begin("relay")
+    for number in (1, 1, True, "x", [], 2):
+        session.feed(line(Want("engine", number)))  # type: ignore[arg-type]
+    await door.shows('"Given","number":2} with 1')
+    assert len(room.engines) == len(session.engines) == 2
+    await left(session)
+    async with asyncio.timeout(SAFETY):
+        for engine in room.engines:
+            assert await engine.ended == -signal.SIGKILL
+
+
+async def test_a_session_that_never_stops_talking_keeps_nobody_waiting(room: Room) -> None:
+    session, door = await room.begin("chatter")
+    files, turns = len(descriptors()), 0
+    while b"silent" not in door.shown:
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert turns > 30
+    assert len(descriptors()) <= files
+    await left(session)
+
+
+async def test_t14_a_session_cannot_take_its_page_away_from_the_server(room: Room) -> None:
+    session, door = await room.begin("tear")
+    await door.shows("PermissionError")
+    assert session.page.rate
+    await left(session)
 
 
 async def test_what_makes_no_sense_is_noted_and_harms_nothing(room: Room) -> None:

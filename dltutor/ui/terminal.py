@@ -1,4 +1,4 @@
-"""Few bytes to the terminal, and one frame at a time. The one adapter that touches Textual's private names.
+"""Few bytes to the terminal, and one frame at a time. This and driver.py alone touch Textual's private names.
 
 Textual repaints a dirty region from the widget's left edge on, with a full colour prefix and a reset around every
 piece: a live loss curve costs 537 bytes an update, a whole widget 10,000. This mixin keeps a model of what the

@@ -37,12 +37,15 @@ from dltutor.serve import pages
 from dltutor.serve.door import Classroom, Live, Terminal, address_of, cannot_listen, clamped, unsent
 from dltutor.serve.people import JOIN, Allowance, Log, People, Person, label
 from dltutor.serve.settings import Settings
+from dltutor.serve.turns import Turns
 
 COOKIE, NAME = "dltutor", "dltutor-name"
 YEAR = 365 * 24 * 3600  # seconds
 MOST_TABS = 64  # of one address: a class behind one address
 LONGEST_MESSAGE = 1 << 20  # bytes of one message of a browser's: a large paste
 LARGEST_FORM = 4 << 10
+MOST_HELD = 64 << 10  # bytes that wait for a browser, until it is answered no more
+SILENT = 15.0  # seconds until a connection is closed that asks for nothing
 ALIVE = 15.0  # seconds between two questions whether a browser is still there
 FAREWELL = 5.0  # seconds to take the last line
 LOGGED = (30, 600.0)  # refusals of one address that are logged, in so many seconds
@@ -89,7 +92,9 @@ class WebDoor:
         application.router.add_post("/enter", self._introduce)
         application.router.add_get("/ws", self._connect)
         application.router.add_get("/static/{name}", self._static)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=SILENT, lingering_time=SILENT
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.settings.web_host, self.settings.web).start()
@@ -264,10 +269,12 @@ class Tab:
     # ------------------------------------------------------------ from the browser
 
     async def _listen(self) -> None:
+        turns = Turns()
         async for message in self._socket:
             if message.type is WSMsgType.TEXT and self.session:
                 try:
-                    self._hear(self.session, *json.loads(message.data)[:2])
+                    async with turns.turn():
+                        self._hear(self.session, *json.loads(message.data)[:2])
                 except MALFORMED:  # not our page
                     break
             await self._until_flowing()
@@ -289,7 +296,7 @@ class Tab:
                 session.feed(value.encode("utf-8", "replace"))
             case "resize":
                 session.resize(*clamped(value["width"], value["height"]))
-            case "ping":
+            case "ping" if self._held <= MOST_HELD:  # who does not read the answers gets no more of them
                 self._put(json.dumps(["pong", str(value)[:64]]))
 
     # ------------------------------------------------------------ to the browser: the door of a session

@@ -373,6 +373,40 @@ async def test_a_browser_that_does_not_read_lets_nothing_grow(opened):
         assert most < 1 << 20
 
 
+async def test_a_browser_that_asks_and_does_not_read_lets_nothing_grow(opened, monkeypatch):
+    await opened.come_in()
+    async with opened.connect() as socket:
+        await heard(socket, name="Ada")
+        (tab,) = opened.door.tabs
+        stuck = asyncio.Event()
+        monkeypatch.setattr(tab._socket, "send_str", lambda text: stuck.wait())  # as when nothing fits into the line
+        for _number in range(5000):
+            await socket.send_str(json.dumps(["ping", "x" * 60]))
+        await socket.send_str(json.dumps(["stdin", "the last"]))
+        async with asyncio.timeout(SAFETY):
+            while tab.session.typed != b"the last":
+                await asyncio.sleep(0.01)
+        assert tab._held <= 2 * web.MOST_HELD
+        stuck.set()
+
+
+async def test_who_connects_and_asks_nothing_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "SILENT", 0.3)
+    async with a_class(tmp_path / "state", open=True) as made:
+        await made.come_in()
+        async with made.connect() as socket:  # which is not silent, though it says nothing
+            await heard(socket, name="Ada")
+            for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /enter HTTP/1.1\r\nContent-Length: 9\r\n\r\n"):
+                reader, writer = await asyncio.open_connection("127.0.0.1", made.door.port)
+                writer.write(begun)
+                async with asyncio.timeout(SAFETY):
+                    await reader.read()
+                writer.close()
+            await socket.send_str(line("still here"))
+            await socket.receive()
+            assert not socket.closed
+
+
 async def test_only_so_many_pages_are_open_from_one_address(opened, monkeypatch):
     monkeypatch.setattr(web, "MOST_TABS", 2)
     await opened.come_in()

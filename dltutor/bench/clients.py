@@ -30,9 +30,7 @@ from dltutor.i18n import _
 START = 300.0  # seconds until a server is ready: it may have kernels to compile
 STOP = 10.0  # ... until it has ended
 HOST = "dltutor-server"  # what the clients know every server by, whichever port leads to it
-# A terminal says where its cursor is when it is asked; the applications ask after a drawing.
-REPLIES = ANSWERS | {b"\x1b[6n": b"\x1b[1;1R"}
-LONGEST_QUESTION = max(map(len, REPLIES))
+LONGEST_QUESTION = max(map(len, ANSWERS))
 
 
 def keygen(path: Path) -> Path:
@@ -61,11 +59,6 @@ class Client(Terminal):
         super().__init__(command, columns, rows, environment)
         os.set_blocking(self._fd, False)
         READER.add(self._fd, self._take)
-
-    @property
-    def volume(self) -> int:
-        """Bytes that came to the terminal so far."""
-        return sum(len(piece.data) for piece in self.pieces)
 
     def text(self) -> str:
         return "\n".join(line.rstrip() for line in self.lines)
@@ -137,7 +130,7 @@ class Client(Terminal):
     def _reply(self, data: bytes) -> None:
         """A question may come in two pieces."""
         both = self._tail + data
-        for question, answer in REPLIES.items():
+        for question, answer in ANSWERS.items():
             for _time in range(both.count(question) - self._tail.count(question)):
                 with suppress(OSError):
                     os.write(self._fd, answer)

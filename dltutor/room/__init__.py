@@ -39,16 +39,8 @@ from dltutor.room.lock import confine, keeps_files_apart, lock_this_process
 from dltutor.room.watch import START_SECONDS, Ended
 
 __all__ = [
-    "TIERS",
-    "Limits",
-    "Outcome",
-    "Room",
-    "confine",
-    "keeps_files_apart",
-    "lock_this_process",
-    "open_room",
-    "report",
-]
+    "TIERS", "Limits", "Outcome", "Room", "confine", "keeps_files_apart", "lock_this_process", "open_room", "report",
+]  # fmt: skip
 
 TIERS = ("namespaces", "bubblewrap", "landlock", "limits")
 WALLED = TIERS[:-1]

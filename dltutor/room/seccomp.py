@@ -20,10 +20,8 @@ CLONE_THREAD, CLONE_NEW = 0x00010000, 0x7E020080  # every CLONE_NEW... flag
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # type into a terminal
 O_TRUNC, O_ACCMODE = 0x200, 0x3
 FOR_WRITING = (1, 2)  # of O_ACCMODE
-STREAM, STREAM_FLAGS = (
-    1,
-    (0, 0x800, 0x80000, 0x80800),
-)  # a kind of socket, and with it: does not block, is not inherited
+STREAM = 1  # a kind of socket
+STREAM_FLAGS = (0, 0x800, 0x80000, 0x80800)  # what may come with it: does not block, is not inherited
 MODE_FILTER = 2
 
 # Instructions and answers, from <linux/bpf_common.h> and <linux/seccomp.h>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -25,26 +26,28 @@ class Health:
         """Of the machine's processors, how much is used: 0 to 1."""
         self.front_end = 0.0
         """Of one processor, how much this process takes."""
+        self._busy, self._own = processor_times(), time.process_time()
         self.memory: dict[int, int] = {}
         """Bytes that a process has for itself, by its id."""
 
     async def run(self, pids: Callable[[], Iterable[int]], beat: Callable[[], None]) -> None:
         """For ever; `beat` is called once a second."""
-        beats = 0
-        busy, own = processor_times(), time.process_time()
-        while True:
-            due = time.monotonic() + BEAT
-            await asyncio.sleep(BEAT)
-            self.lag = max(0.0, time.monotonic() - due)
-            self.worst_lag = max(self.worst_lag, self.lag)
-            before, busy = busy, processor_times()
-            self.cpu = share(before, busy)
-            own_before, own = own, time.process_time()
-            self.front_end = (own - own_before) / (BEAT + self.lag)
+        for beats in itertools.count():
+            await self._measure()
             if not beats % WEIGH:
                 self.memory = await asyncio.to_thread(weigh, list(pids()))
-            beats += 1
             beat()
+
+    async def _measure(self) -> None:
+        """What the machine has done since the last time, a beat ago, and how late this one is."""
+        due = time.monotonic() + BEAT
+        await asyncio.sleep(BEAT)
+        self.lag = max(0.0, time.monotonic() - due)
+        self.worst_lag = max(self.worst_lag, self.lag)
+        before, self._busy = self._busy, processor_times()
+        self.cpu = share(before, self._busy)
+        own_before, self._own = self._own, time.process_time()
+        self.front_end = (self._own - own_before) / (BEAT + self.lag)
 
     def status(self) -> dict[str, Any]:
         load1 = round(os.getloadavg()[0], 2)

@@ -37,6 +37,7 @@ MOST_DESCRIPTORS = 8
 OUT_OF_THE_WAY = 64  # above all descriptors that a child is given
 LAST_INSTRUCTIONS = 5.0  # seconds that a thread may take to be gone once it has ended
 NOT_BEGUN = 70  # exit code of a child that did not come as far as its main
+KINDS = ("readable", "writable", "hidden")  # of folders, for walls
 GENTLE = 5  # how nice those are to the others that nobody talks to: keys before steps
 
 Order = dict[str, Any]
@@ -183,9 +184,6 @@ def _put_up(walls: dict[str, list[str]] | None) -> None:
     if walls is not None:
         readable, writable, hidden = ([Path(name) for name in walls.get(kind, ())] for kind in KINDS)
         confine([built_in(), *readable], writable, hidden)
-
-
-KINDS = ("readable", "writable", "hidden")
 
 
 # ---------------------------------------------------------------- words

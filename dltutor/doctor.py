@@ -302,7 +302,7 @@ def _more_colours(depth: str, kind: str) -> str:
     if _inside():
         return ""  # what stands around this terminal decides: see there
     if depth == "256" and os.environ.get("SSH_CONNECTION"):
-        return _("SetEnv COLORTERM=truecolor   in ~/.ssh/config where you sit, or here --colors true, if it has more")
+        return _("SetEnv COLORTERM=truecolor   in your own ~/.ssh/config, or --colors true here, if it has more")
     if depth == "256":
         return _("export COLORTERM=truecolor   if your terminal has more")
     if depth == "16" and "color" not in kind and kind != "linux":
@@ -339,7 +339,7 @@ def connection(trip: float | None) -> Iterator[Finding]:
     yield Finding("ssh", value, "", survive if remote and not _inside() else "")
     yield _link(trip)
     if _inside() == "tmux":
-        hint = _("set -as terminal-features ',*:RGB'   in ~/.tmux.conf, and here --colors true, if it has more")
+        hint = _("set -as terminal-features ',*:RGB'   in ~/.tmux.conf, and --colors true here, if it has more")
         lacks = look_of().depth not in ("true", "mono")
         yield Finding("multiplexer", "tmux", "", hint if lacks else "")
     elif _inside() == "screen":

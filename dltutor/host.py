@@ -110,4 +110,4 @@ class Host:
 
 
 def gone() -> DltutorError:
-    return DltutorError(_("the class server is gone"), _("Nothing of yours is lost: connect again."))
+    return DltutorError(_("the class server is gone"), _("Nothing is lost: log in again."))

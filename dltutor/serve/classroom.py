@@ -75,7 +75,7 @@ class Zygote:
         except DltutorError:
             if not server or not server.ended.done():
                 raise
-        raise Refusal(_("the class server is starting something again"), _("Try again in some seconds."))
+        raise Refusal(_("a part of the class server is starting again"), _("Try again in some seconds."))
 
     async def close(self) -> None:
         if self._server:
@@ -122,12 +122,12 @@ class Classroom:
     def _how_it_grades(self) -> str:
         if self.grades.refusal:
             return _("Exercises cannot be checked: {reason}").format(reason=self.grades.refusal.message)
-        return _("Exercises are checked in a room of the kind {tier}.").format(tier=self.grades.tier)
+        return _("Exercises are checked in a locked room ({tier}).").format(tier=self.grades.tier)
 
-    async def close(self, seconds: float, reason: str) -> None:
-        """Let learners save and tell them why, then end everything."""
+    async def close(self, seconds: float, reason: str = "") -> None:
+        """Let learners save and tell them why, each in their language, then end everything."""
         self._closing = True
-        await asyncio.gather(*(session.leave(seconds, reason) for session in self._here()))
+        await asyncio.gather(*(session.leave(seconds, reason or _over(session.language)) for session in self._here()))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()), self.grades.close())
@@ -158,7 +158,8 @@ class Classroom:
 
     async def admit(self, person: Person, terminal: Terminal, door: Door) -> Session:
         """Raises Refusal. An older session of the same person ends first, so that this one goes on where it was."""
-        self._expect_room(person)
+        with i18n.speaking(i18n.preferred(terminal.environment)):
+            self._expect_room(person)
         self._coming += 1
         try:
             async with self._turns.setdefault(person.id, asyncio.Lock()):
@@ -274,6 +275,11 @@ def allow_files(wanted: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _over(language: str) -> str:
+    with i18n.speaking(language):
+        return _("The class has ended. Everything is saved.")
 
 
 def is_meant(session: Session, to: str) -> bool:

@@ -49,13 +49,13 @@ _START = _("Examples:") + "\n\n\b\n" + "\n".join(
     type=click.IntRange(1, 10_000),
     default=200,
     show_default=True,
-    help=_("So many learners at once."),
+    help=_("At most so many learners at once."),
 )
 @click.option(
     "--idle", type=click.FloatRange(1, 1440), default=30, show_default=True, metavar="MINUTES",
-    help=_("Close sessions in which nothing is typed for so long."),
+    help=_("Close a session when nothing is typed for so long."),
 )  # fmt: skip
-@click.option("--log", type=FILE, metavar="FILE", help=_("Where to write what happens, as lines of JSON."))
+@click.option("--log", type=FILE, metavar="FILE", help=_("Write what happens to this file, a JSON object a line."))
 @click.option("--unit", is_flag=True, help=_("Print a systemd unit for these options, with advice; start nothing."))
 @click.pass_context
 def serve(context: click.Context, **options: Any) -> int:
@@ -101,7 +101,7 @@ def _folder(state: Path | None) -> Path:
 
 def of_a_class(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--state`, which may also stand before its name."""
-    help = _("The state folder of the server that is meant.")
+    help = _("The state folder of the server.")
     return click.option("--state", type=FILE, metavar="DIR", help=help)(command)
 
 
@@ -127,7 +127,7 @@ def status(state: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(told, ensure_ascii=False) if as_json else as_text(told))
 
 
-@serve.command(help=_("Say something to the class. It stands on everybody's screen at once."))
+@serve.command(help=_("Say something to the class. It appears on everybody's screen at once."))
 @click.argument("text", nargs=-1, required=True)
 @click.option("--to", default="", metavar="NAME", help=_("Say it to this learner alone."))
 @of_a_class
@@ -150,7 +150,7 @@ def _unheard(to: str, told: dict[str, Any]) -> DltutorError:
 @serve.command(help=_("End the class. Learners are told, and everything is saved."))
 @click.option(
     "--in", "seconds", type=click.FloatRange(0, 86400), default=10, show_default=True, metavar="SECONDS",
-    help=_("How long learners have to come to an end."),
+    help=_("How long learners have to finish."),
 )  # fmt: skip
 @of_a_class
 def stop(state: Path | None, seconds: float) -> None:

@@ -211,14 +211,14 @@ def _connected(folder: Path) -> socket.socket:
 def _unheard(folder: Path, error: Exception) -> Exception:
     if isinstance(error, PermissionError):
         message = _("the class server in {folder} belongs to somebody else").format(folder=folder)
-        return DltutorError(message, _("Ask as the user who started it, or as root."))
+        return DltutorError(message, _("Run this as the user who started it, or as root."))
     return _nothing(folder) if isinstance(error, OSError) else error
 
 
 def _nothing(folder: Path) -> DltutorError:
     return DltutorError(
         _("no class server is running in {folder}").format(folder=folder),
-        _("`dltutor serve` starts one; one with another folder is found with --state DIR."),
+        _("`dltutor serve` starts one. If its state folder is elsewhere, name it with --state DIR."),
     )
 
 

@@ -199,7 +199,7 @@ class ForkServer:
         return self._cannot_start(self._last_words() or _("it has ended"))
 
     def _cannot_start(self, problem: str) -> DltutorError:
-        message = _("the process that is to start others, {module}, is not there: {problem}")
+        message = _("the process that starts the others, {module}, is not running: {problem}")
         return DltutorError(
             message.format(module=self._module, problem=problem), _("`dltutor doctor` may name the cause.")
         )

@@ -107,7 +107,7 @@ def _nobody(settings: Settings, roster: Path) -> UsageError:
         message = _("there is no roster {file}").format(file=roster)
         return UsageError(message, _("Name a file of public keys, one a line, with --roster FILE."))
     return UsageError(
-        _("it is not said who may come in"),
+        _("you have not said who may come in"),
         _("--roster FILE: whoever has one of the keys in it · --class-code CODE: whoever knows it · --open: everybody"),
     )
 
@@ -162,7 +162,7 @@ async def _serve(settings: Settings, log: Log) -> None:
         seconds = await _stopped(desk)
         log.event("stopping", seconds=seconds)
     finally:
-        await classroom.close(seconds, _("The class has ended. Everything is saved."))
+        await classroom.close(seconds)
         for one in reversed(opened):
             await one.close()
         log.event("stopped")

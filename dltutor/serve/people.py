@@ -152,8 +152,8 @@ class People:
         owner = None if self._wrong.spent(address) else self._owner(username)
         if owner is None:
             self._wrong.take(address)
-            hint = _("Ask for a new one where you are logged in already: it holds for {n} minutes, and once.")
-            raise DltutorError(_("That code is not known, or no longer."), hint.format(n=CODE_MINUTES))
+            hint = _("Get a new one where you are already logged in: it works once, within {n} minutes.")
+            raise DltutorError(_("That code is wrong, or has expired."), hint.format(n=CODE_MINUTES))
         del self._codes[_code(username)]
         self._keys[fingerprint] = owner.id
         if fingerprint == owner.id:

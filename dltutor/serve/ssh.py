@@ -18,12 +18,14 @@ import traceback
 import zlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
 from asyncssh.compression import Decompressor, get_compressor, register_compression_alg
 
+from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.serve import people
@@ -317,12 +319,12 @@ class Caller(asyncssh.SSHServer):
 def denial(username: str, offered: list[str]) -> str:
     """What to do for who has no key that lets them in."""
     if username.startswith(people.JOIN):
-        return _("That code is not known, or no longer. Ask for a new one where you are logged in already.") + "\n"
+        return _("That code is wrong, or has expired. Get a new one where you are already logged in.") + "\n"
     if offered:
-        told = _("This class does not know your key. Send ~/.ssh/id_ed25519.pub to your teacher, and come again.")
+        told = _("This class does not know your key. Send ~/.ssh/id_ed25519.pub to your teacher.")
         return "\n".join([told, *offered, ""])
-    told = _("You come in here with a key, and have shown none. Make one with: ssh-keygen -t ed25519")
-    return "\n".join([told, _("Then send ~/.ssh/id_ed25519.pub to your teacher, and come again."), ""])
+    told = _("You log in here with a key. Make one with: ssh-keygen -t ed25519")
+    return "\n".join([told, _("Then send ~/.ssh/id_ed25519.pub to your teacher, and log in again."), ""])
 
 
 # ---------------------------------------------------------------- a session
@@ -428,9 +430,11 @@ class Visit(asyncssh.SSHServerSession):
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()):
             self.door.log.event("fault", trace="".join(traceback.format_exception(fault)))
-            self.end(1, _("Something went wrong in the server; it is in its log. Come again."))
+            self.end(1, _("Something went wrong in the server; it is in its log. Log in again."))
 
     async def _come_in(self, terminal: Terminal) -> None:
+        if not any(name in terminal.environment for name in ("LC_ALL", "LC_MESSAGES", "LANG")):
+            terminal.environment["DLTUTOR_LANG"] = i18n.current()  # not every client tells: the server's, then
         try:
             person = await self._who()
             self.door.people.welcome(person, self.address)
@@ -457,32 +461,41 @@ class Visit(asyncssh.SSHServerSession):
 
     async def _who(self) -> Person:
         caller, known = self.caller, self.door.people
-        if caller.username.startswith(people.JOIN):
-            return known.join(caller.identity, caller.username, self.address)
-        person = known.by_key(caller.identity, caller.username)
-        if person:
-            return person
-        if not known.ask_code:
-            raise DltutorError(_("This class does not know your key any more."))
+        with self._speaking():
+            if caller.username.startswith(people.JOIN):
+                return known.join(caller.identity, caller.username, self.address)
+            person = known.by_key(caller.identity, caller.username)
+            if person:
+                return person
+            if not known.ask_code:
+                raise DltutorError(_("This class does not know your key any more."))
         async with asyncio.timeout(self.door.limits.code):
             return await self._ask_code()
 
     async def _ask_code(self) -> Person:
         """Only now: the key has signed, so it is theirs, and no key can be enrolled that was merely shown."""
         self._line = Line()
-        wrong = _("That is not the code of this class.")
+        with self._speaking():
+            question, wrong, hint = (
+                _("Code of the class: "), _("That is not the code of this class."), _("Ask your teacher for it."),
+            )  # fmt: skip
         try:
             for _try in range(CODE_TRIES):
-                self.write(_("Code of the class: ").encode())
+                self.write(question.encode())
                 typed = await self._line.read()
                 self.write(b"\r\n")
-                if self.door.people.right_code(typed, self.address):
-                    return self.door.people.enrol(self.caller.identity, self.caller.username)
+                with self._speaking():
+                    if self.door.people.right_code(typed, self.address):
+                        return self.door.people.enrol(self.caller.identity, self.caller.username)
                 self.write(wrong.encode() + b"\r\n")
         finally:
             self._line = None
         self.door.log.event("denied", address=self.address, key=self.caller.identity, reason="wrong code")
-        raise DltutorError(_("Ask your teacher for it."))
+        raise DltutorError(hint)
+
+    def _speaking(self) -> AbstractContextManager[None]:
+        """Their terminal's language, as far as ssh tells it; not across an await."""
+        return i18n.speaking(i18n.preferred(self._terminal.environment if self._terminal else {}))
 
     # ------------------------------------------------------------ from the learner
 

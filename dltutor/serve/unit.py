@@ -114,7 +114,7 @@ def _needs_rights(settings: Settings) -> bool:
 
 def advice(settings: Settings) -> str:
     """What a unit cannot say."""
-    return "\n".join([_("What to do with it, and beyond it:"), "", *(f"  - {line}" for line in _advice(settings))])
+    return "\n".join([_("How to use it, and what else to do:"), "", *(f"  - {line}" for line in _advice(settings))])
 
 
 def _advice(settings: Settings) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _advice(settings: Settings) -> Iterator[str]:
     if closed:
         told = _("Other users cannot read {place}: install dltutor in /opt, say, and print the unit from there.")
         yield told.format(place=closed[-1])
-    yield _("On the open Internet, give it a virtual machine of its own: a fault of the kernel opens every sandbox.")
+    yield _("On the open Internet, give it its own virtual machine: one hole in its kernel opens every sandbox.")
     told = _("MemoryMax={memory}M is for {n} sessions: lower both on a small machine.")
     yield told.format(memory=_memory(sessions), n=sessions)
     told = _("Let the firewall pass TCP port {port} and no other; from your own network alone, where that will do.")

@@ -278,7 +278,7 @@ def ask_words(app: Watch, title: str, to: str = "") -> None:
         if text:
             await app.tell(text, to)
 
-    note = _("It stands on the screen at once, in the middle of whatever is there.")
+    note = _("It appears on the screen at once, whatever is shown there.")
     app.push_screen(Ask(escape(title), note, "", str.strip), say)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import os
 import re
 import traceback
@@ -102,9 +103,10 @@ class Hosted(Tutor):
 
     def hear(self, reply: wire.Reply) -> None:
         match reply:
-            case wire.Said(text, by_teacher):
-                title = _("Your teacher") if by_teacher else ""
-                self.notify(text, title=title, timeout=SAID_SECONDS, markup=False)
+            case wire.Said(text, by_teacher=True):  # word for word: a path in it is not the server's
+                super().notify(text, title=_("Your teacher"), timeout=SAID_SECONDS, markup=False)
+            case wire.Said(text):
+                self.notify(text, timeout=SAID_SECONDS, markup=False)
             case wire.Code(code, minutes):
                 self.show_code(code, minutes)
             case wire.Leave(seconds, reason):
@@ -113,19 +115,19 @@ class Hosted(Tutor):
 
     def show_code(self, code: str, minutes: int) -> None:
         words = _(
-            "On the other machine, or with the other key, log in by\n\n  {line}\n\n"
-            "within {minutes} minutes, once. From then on both lead here."
+            "Within {minutes} minutes, log in once from the other machine, or with the other key:\n\n  {line}\n\n"
+            "From then on, either brings you here."
         )
         line = (self._login or "ssh {name}@…").format(name=f"join-{code}")
         self.say(_("Another key or machine"), words.format(minutes=minutes, line=line))
 
     async def count_down(self, seconds: float, reason: str) -> None:
-        """To the end of this session; until then one can go on."""
-        for call in (seconds, *(each for each in LAST_CALLS if each < seconds)):
-            await asyncio.sleep(seconds - call)
-            seconds = call
-            self.notify(last_words(call, reason), severity="warning", timeout=min(call, SAID_SECONDS), markup=False)
-        await asyncio.sleep(seconds * 0.8)  # and the rest for going
+        """To the end of this session; until then one can go on. A call goes as the next one comes."""
+        calls = [seconds, *(each for each in LAST_CALLS if each < seconds), 0.0]
+        for call, after in itertools.pairwise(calls):
+            shown = min(call - after, SAID_SECONDS)
+            self.notify(last_words(call, reason), severity="warning", timeout=shown, markup=False)
+            await asyncio.sleep(call - after if after else call * 0.8)  # and the rest for going
         await self.leave()
 
     # ------------------------------------------------------------ what the server is told
@@ -200,8 +202,8 @@ class Hosted(Tutor):
 
 def last_words(seconds: float, reason: str) -> str:
     ends = i18n.plural(
-        "This session ends in {n} second. Everything is saved: log in again and go on here.",
-        "This session ends in {n} seconds. Everything is saved: log in again and go on here.",
+        "This session ends in {n} second. Next time you go on here.",
+        "This session ends in {n} seconds. Next time you go on here.",
         round(seconds),
     )
     return f"{reason}\n{ends}" if reason else ends

@@ -277,7 +277,7 @@ def test_a_second_key_joins_by_a_code_once(known: Callable[..., People], roster:
     assert minutes == CODE_MINUTES and len(code) == 8
     assert people.may_try(laptop, f"join-{code}") and not people.may_try(laptop, "join-aaaaaaaa")
     assert people.join(laptop, f"join-{code.upper()}", HERE).id == ada
-    with pytest.raises(DltutorError, match="not known, or no longer"):
+    with pytest.raises(DltutorError, match="wrong, or has expired"):
         people.join(laptop, f"join-{code}", HERE)
     again = known(roster=roster).by_key(laptop, "li")
     assert again and (again.id, again.name) == (ada, "Ada")

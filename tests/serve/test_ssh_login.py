@@ -459,7 +459,7 @@ def test_another_key_joins_with_a_code(strict: Server, learner: Come, keys: list
     laptop.until('"key-7"')
     assert re.findall(r'"id": "(\w+)"', laptop.text()) == re.findall(r'"id": "(\w+)"', ada.text())
     late = learner(strict, f"join-{found[0]}", key=keys[1])
-    assert late.code() == 255 and "not known, or no longer" in late.text()
+    assert late.code() == 255 and "wrong, or has expired" in late.text()
 
 
 def test_who_is_not_admitted_reads_why(echo: Server, learner: Come) -> None:

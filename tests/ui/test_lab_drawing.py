@@ -125,7 +125,7 @@ async def test_for_nobody_nothing_is_drawn_it_is_said_and_a_key_goes_on(home, mo
         now = [0.0]
         pilot.app.attention = Attention(lambda: now[0])
         now[0] = Attention.GONE
-        await shown(pilot, "drawing paused: any key goes on")
+        await shown(pilot, "drawing paused: press any key")
         drawn = drawings(pilot, monkeypatch)
         for _tick in range(5):
             await until(pilot, lambda: "training" in text(pilot))

@@ -99,7 +99,7 @@ async def test_a_code_for_another_key_comes_with_the_line_to_type(server):
         await until(pilot, lambda: server.told(wire.CodeWanted))
         server.say(wire.Code("abcd2345", 10))
         await shown(pilot, "ssh -p 2222 join-abcd2345@tutor.host")
-        assert "within 10 minutes" in text(pilot)
+        assert "Within 10 minutes" in text(pilot)
 
 
 async def test_before_the_server_ends_all_is_saved_and_the_reason_told(server, home):
@@ -175,7 +175,7 @@ async def test_t16_a_crash_shows_a_number_and_no_path_and_no_variable(server, ho
 async def test_no_path_of_the_server_is_shown(server, home):
     async with session(server) as pilot:
         await in_exercise(pilot)
-        await shown(pilot, "It is kept by itself")
+        await shown(pilot, "It is saved as you type")
         await pilot.press("e", *"# x", "ctrl+s")
         await shown(pilot, "saved")
         pilot.app.notify(f"can't write {home / 'exercises' / 'a.py'}: No space left on device, and/or 1/2")

@@ -135,7 +135,7 @@ class ExerciseScreen(SizedScreen[Outcome]):
 
     def first_words(self) -> str:
         if self.app.is_hosted:
-            return _("c checks what you have written. It is kept by itself.")
+            return _("c checks what you have written. It is saved as you type.")
         return _("c checks what you have written. It is kept in {file}").format(file=self.file.path)
 
     def _last_time(self) -> str:

@@ -56,7 +56,7 @@ class WhichGlyphs(InTutor, Dialog):
         self.set_class(width < ROOM[0] or height < ROOM[1], "-small")
         with VerticalScroll(id="box") as box:
             box.border_title = _("Which of these can you see?")
-            yield Static(_("Press the number of the first that is a curve: one line that falls, without boxes or “?”."))
+            yield Static(_("Press the number of the first that looks like one falling curve, without boxes or “?”."))
             yield Static(self._table())
         yield KeyBar()
 

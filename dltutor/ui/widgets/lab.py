@@ -231,6 +231,7 @@ class Lab(InTutor, Vertical):
             self.compare()
         if not isinstance(event, wire.Metrics | wire.Frame):
             self.show_status()
+            self.app.place_changed()  # whether it trains belongs to where the learner is
 
     def ready(self) -> None:
         if self._compiles_first:
@@ -557,7 +558,7 @@ class Lab(InTutor, Vertical):
             return
         parts = status_parts(self.state, self.lesson, self._wanted)
         if self._nobody_looks:
-            parts.insert(1, _("drawing paused: any key goes on"))
+            parts.insert(1, _("drawing paused: press any key"))
         self.query_one("#status", Words).say("  ".join(fitting(parts, self.content_size.width - 2)))
         self.show_own()
         self.show_setting()

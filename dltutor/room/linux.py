@@ -57,7 +57,8 @@ NUMBERS = {  # of system calls: on x86_64, on aarch64
     "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171), "clock_adjtime": (305, 266),
     "personality": (135, 92), "syslog": (103, 116), "vhangup": (153, 58), "iopl": (172, None), "ioperm": (173, None),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "lookup_dcookie": (212, 18),
-    "nfsservctl": (180, 42), "vmsplice": (278, 75), "ioctl": (16, 29), "capset": (126, 91), "prctl": (157, 167),
+    "nfsservctl": (180, 42), "vmsplice": (278, 75), "ioctl": (16, 29), "fcntl": (72, 25), "capset": (126, 91),
+    "prctl": (157, 167),
     # memory that outlives or is shared
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
     "shmctl": (31, 195), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "semget": (64, 190),

@@ -17,7 +17,9 @@ ARCHITECTURES = {linux.X86: 0xC000003E, linux.ARM: 0xC00000B7}  # from <linux/au
 X32_BIT = 0x40000000  # the third set of system calls of x86_64
 NEWER = 454  # from here on come system calls that were unknown when this was written: they are not there
 CLONE_THREAD, CLONE_NEW = 0x00010000, 0x7E020080  # every CLONE_NEW... flag
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # type into a terminal
+TIOCSTI, TIOCLINUX, TIOCSETD = 0x5412, 0x541C, 0x5423  # type into a terminal, or make another thing of it
+FIOSETOWN, SIOCSPGRP = 0x8901, 0x8902  # whom a file sends a signal
+F_SETOWN, F_SETSIG, F_SETOWN_EX = 8, 10, 15  # whom, and which: SIGKILL is one
 O_TRUNC, O_ACCMODE = 0x200, 0x3
 FOR_WRITING = (1, 2)  # of O_ACCMODE
 STREAM = 1  # a kind of socket
@@ -32,6 +34,7 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # where they stand in what the filte
 SPECIAL = {  # has a rule of its own below
     "clone", "clone3", "kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "prlimit64", "ioctl", "open", "creat",
     "openat", "openat2", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "capset", "prctl",
+    "fcntl",
 }  # fmt: skip
 TALK = {"socketpair", "sendto", "sendmsg"}  # over sockets that are there, or to oneself
 KEEP = {"fchmod"}  # files that are open: SQLite's
@@ -63,7 +66,8 @@ def program(own: int, read_only: bool = False, machine: str = linux.MACHINE, ses
     rules = [_refused(of(name)) for name in linux.NUMBERS if name not in special]
     rules += [_only(of(name), {own}) for name in OWN_ONLY]
     rules += [_only(of("prlimit64"), {0, own}), _threads_only(of("clone")), _refused(of("clone3"), errno.ENOSYS)]
-    rules += [_never(of("ioctl"), 1, TIOCSTI), _never(of("ioctl"), 1, TIOCLINUX)]
+    rules += [_never(of("ioctl"), 1, value) for value in (TIOCSTI, TIOCLINUX, TIOCSETD, FIOSETOWN, SIOCSPGRP)]
+    rules += [_never(of("fcntl"), 1, value) for value in (F_SETOWN, F_SETSIG, F_SETOWN_EX)]
     rules += [_never(of("prctl"), 0, linux.PR_SET_PDEATHSIG)]  # whatever watches over this process, it dies with it
     if read_only:
         rules += [_refused(of("creat")), _refused(of("openat2"), errno.ENOSYS)]

@@ -97,6 +97,13 @@ def test_nothing_types_into_a_terminal(machine):
 
 
 @MACHINES
+def test_no_file_sends_signals_to_others(machine):
+    for call, commands in (("fcntl", (8, 10, 15, 1 << 32 | 8)), ("ioctl", (0x8901, 0x8902))):
+        assert {answer(machine, number(machine, call), 3, value) for value in commands} == {errno.EPERM}
+    assert {answer(machine, number(machine, "fcntl"), 3, value) for value in (0, 1, 2, 3, 4, 6, 1030)} == {0}
+
+
+@MACHINES
 def test_nothing_is_cut_short_where_all_is_read_only(machine):
     openat, cut = number(machine, "openat"), 0x200
     assert answer(machine, openat, 0, 0, cut) == 0

@@ -151,6 +151,9 @@ async def test_t14_no_network_no_programs_and_no_other_process(ask):
         "namespaces": "call('unshare', 0x10000000)",
         "a mount": "call('mount', b'none', own.encode(), b'tmpfs', 0, 0)",
         "typing into its terminal": "import fcntl; fcntl.ioctl(0, 0x5412, b'x')",
+        "a signal by way of a file": "import fcntl; fcntl.fcntl(0, 10, 9); fcntl.fcntl(0, fcntl.F_SETOWN, server)",
+        "a signal to itself, even": "import fcntl; fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())",
+        "another line discipline": "import fcntl; fcntl.ioctl(0, 0x5423, bytes(4))",
         "outliving the server": "call('prctl', 1, 0, 0, 0, 0)",
         "gaining rights": "call('setresuid', 0, 0, 0) if os.getuid() else call('setresuid', 1, 1, 1)",
     }

@@ -15,6 +15,7 @@ from graders import RIGHT, FakeGrader
 from screens import shown, text, until
 from terminals import LONGEST, Terminal
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from dltutor import i18n
 from dltutor.progress import Progress
@@ -90,11 +91,19 @@ async def sitting(progress: Progress, size: tuple[int, int] = (80, 24), **option
 
 
 async def broken_off(pilot: Pilot) -> None:
-    """What a kill leaves behind: the place that was kept by itself, once nothing is waiting to be kept."""
+    """What a kill leaves behind, once place and text have been kept by themselves."""
     app = pilot.app
-    await until(pilot, lambda: app._place_timer is None)
+    await until(pilot, lambda: place_kept(app.progress) == app.place() and is_saved(app.screen))
     noted = app.progress.preference(resume.NAME)
     app.progress.set_preference(resume.NAME, noted | {"sitting": ["elsewhere", 1]})
+
+
+def is_saved(screen: Screen) -> bool:
+    return not isinstance(screen, ExerciseScreen) or screen.file.text == screen.editor.text
+
+
+def place_kept(progress: Progress) -> resume.Place:
+    return (progress.preference(resume.NAME) or {}).get("place", {})
 
 
 async def open_task(pilot: Pilot, name: str) -> None:
@@ -173,12 +182,12 @@ async def test_a_review_is_open_again_at_the_same_card(progress):
 async def test_after_a_proper_end_the_course_is_shown(progress):
     async with sitting(progress) as pilot:
         await open_task(pilot, "mse-backward")
-        await until(pilot, lambda: progress.preference(resume.NAME)["place"])
+        await until(pilot, lambda: place_kept(progress).get("task"))
         await pilot.press("ctrl+q")
         await until(pilot, lambda: not pilot.app.is_running)
     async with sitting(progress) as pilot:
         assert isinstance(pilot.app.screen, Home)
-        assert not progress.preference(resume.NAME)["place"]
+        assert not place_kept(progress)
 
 
 async def test_a_lesson_that_is_asked_for_goes_before_the_one_that_was_open(progress, monkeypatch):
@@ -258,7 +267,7 @@ def end_without_a_word(terminal: Terminal) -> None:
 
 
 def _is_noted(progress: Progress) -> bool:
-    place = progress.preference(resume.NAME)["place"]["task"]
+    place = place_kept(progress).get("task", {})
     return place.get("writes") and place["column"] == len("    # your lines here# mid-wo")
 
 

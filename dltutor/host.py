@@ -76,12 +76,9 @@ class Host:
 
     def _receive(self) -> None:
         """One packet; at the end of the channel the server is gone."""
-        try:
-            packet, descriptors, _flags, _address = socket.recv_fds(self._channel, LONGEST_PACKET, 1)
-        except BlockingIOError:
+        packet, descriptors = received(self._channel)
+        if packet is None:
             return
-        except OSError:
-            packet, descriptors = b"", []
         if packet:
             self._obey(decode(packet), [socket.socket(fileno=descriptor) for descriptor in descriptors])  # type: ignore[arg-type]
         else:
@@ -107,6 +104,16 @@ class Host:
         else:  # nobody wants it any more
             answer.close()
             self.drop(number)
+
+
+def received(channel: socket.socket) -> tuple[bytes | None, list[int]]:
+    """A packet, with at most one descriptor: none where none is there yet, an empty one at the end of the channel."""
+    try:
+        return socket.recv_fds(channel, LONGEST_PACKET, 1)[:2]
+    except BlockingIOError:
+        return None, []
+    except OSError:
+        return b"", []
 
 
 def gone() -> DltutorError:

@@ -20,7 +20,7 @@ from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.grades import Grades
 from dltutor.serve.health import Health
-from dltutor.serve.log import Log
+from dltutor.serve.log import SHORT, Log
 from dltutor.serve.people import People, Person
 from dltutor.serve.session import Session
 from dltutor.serve.settings import Settings
@@ -29,14 +29,13 @@ SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"
 PAUSE = 2.0  # seconds before a zygote that died is started again
 FILES, FILES_EACH = 500, 12  # that are open, and more with each session
 LONGEST_SEEN = 200  # characters of what a session says of itself
-SHORT = 12  # characters of a fingerprint
 
 
 class Refusal(DltutorError):
     """Nobody can be let in now."""
 
 
-class Zygote:
+class Supervisor:
     """A fork server, started again whenever it has died."""
 
     def __init__(self, module: str, environment: dict[str, str], log: Log) -> None:
@@ -91,7 +90,7 @@ class Classroom:
         self.health = Health(settings.cores)
         self.sessions: dict[int, Session] = {}
         self.since = time.time()
-        self._zygotes = {name: Zygote(name, settings.environment(), log) for name in (SESSIONS, ENGINES)}
+        self._zygotes = {name: Supervisor(name, settings.environment(), log) for name in (SESSIONS, ENGINES)}
         self.login = ""  # how learners do, with {name} in place of the name: ssh -p 2222 {name}@tutor.host
         self._numbers = 0
         self._coming = 0  # being let in
@@ -211,7 +210,7 @@ class Classroom:
         order = {"environment": environment, "terminal": True, "walls": walls, "arguments": {"login": self.login}}
         return await self._zygotes[SESSIONS].spawn(order, descriptors)
 
-    async def start_engine(self, session: Session, language: str, locked: bool, descriptor: int) -> Child:
+    async def start_engine(self, language: str, locked: bool, descriptor: int) -> Child:
         arguments = {"language": language, "locked": locked}
         order = {"environment": self.settings.environment(), "terminal": False, "walls": None, "arguments": arguments}
         return await self._zygotes[ENGINES].spawn(order, [descriptor])
@@ -223,7 +222,7 @@ class Classroom:
         return self.people.join_code(person)
 
     def note(self, event: str, session: Session, **fields: Any) -> None:
-        self.log.event(event, session=session.number, person=session.person.id[:SHORT], **fields)
+        self.log.event(event, session=session.number, person=session.person.id, **fields)
 
     # ------------------------------------------------------------ what the teacher does
 

@@ -69,6 +69,7 @@ class Desk:
     def __init__(self, folder: Path, classroom: Taught) -> None:
         self.folder, self.classroom = folder, classroom
         self.stop_wanted: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._server: asyncio.Server | None = None
         self._visitors: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
@@ -77,7 +78,9 @@ class Desk:
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LONGEST_LINE)
 
     async def close(self) -> None:
-        self._server.close()
+        """Also where it never was."""
+        if self._server:
+            self._server.close()
         for visitor in list(self._visitors):
             visitor.close()
         with suppress(OSError):

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dltutor.errors import DltutorError
+from dltutor.host import received
 from dltutor.i18n import _
 from dltutor.serve.zygote import LONGEST_PACKET, NOT_BEGUN
 
@@ -137,12 +138,9 @@ class ForkServer:
 
     def _receive(self) -> None:
         assert self._channel
-        try:
-            packet, descriptors, _flags, _address = socket.recv_fds(self._channel, LONGEST_PACKET, 1)
-        except BlockingIOError:
+        packet, descriptors = received(self._channel)
+        if packet is None:
             return
-        except OSError:
-            packet, descriptors = b"", []
         if packet:
             self._obey(json.loads(packet), descriptors)
         else:

@@ -86,9 +86,9 @@ def prepare_folder(folder: Path) -> None:
 
 
 def check_roster(settings: Settings) -> None:
-    if settings.class_code or settings.open:
+    roster = settings.keys
+    if not roster:
         return
-    roster = roster_of(settings)
     try:
         roster.read_bytes()
     except FileNotFoundError as error:
@@ -96,10 +96,6 @@ def check_roster(settings: Settings) -> None:
     except OSError as error:
         message = _("cannot read the roster {file}: {error}").format(file=roster, error=error.strerror)
         raise UsageError(message, _("Name a file of public keys, one a line, with --roster FILE.")) from error
-
-
-def roster_of(settings: Settings) -> Path:
-    return settings.roster or settings.state / "roster"
 
 
 def _nobody(settings: Settings, roster: Path) -> UsageError:
@@ -145,26 +141,24 @@ async def _serve(settings: Settings, log: Log) -> None:
     desk = Desk(settings.state, classroom)
     door = SshDoor(settings, classroom, classroom.people, log)
     browsers = _door_for_browsers(settings, classroom, log)
-    opened: list[Desk | SshDoor | WebDoor] = []
     seconds = 0.0
     try:
         await desk.start()
-        opened.append(desk)
         await classroom.start(click.echo)
         await door.start()
-        opened.append(door)
+        classroom.login = ssh_command(settings.host, door.port, "{name}@")
         if browsers:
             await browsers.start()
-            opened.append(browsers)
-        classroom.login = ssh_command(settings.host, door.port, "{name}@")
         log.event("listening", port=door.port, fingerprint=door.fingerprint)
         click.echo(greeting(settings, classroom.people.keys, door, log, browsers.link if browsers else ""))
         seconds = await _stopped(desk)
         log.event("stopping", seconds=seconds)
     finally:
         await classroom.close(seconds)
-        for one in reversed(opened):
-            await one.close()
+        if browsers:
+            await browsers.close()
+        await door.close()
+        await desk.close()
         log.event("stopped")
 
 
@@ -232,6 +226,6 @@ def admission(settings: Settings, keys: int) -> str:
     if settings.class_code:
         return _("whoever knows the class code {code}").format(code=click.style(settings.class_code, bold=True))
     if not keys:
-        return _("nobody yet: there is no key in {file}").format(file=roster_of(settings))
+        return _("nobody yet: there is no key in {file}").format(file=settings.keys)
     told = plural("whoever has the {n} key in this file:", "whoever has one of the {n} keys in this file:", keys)
-    return f"{told} {roster_of(settings)}"
+    return f"{told} {settings.keys}"

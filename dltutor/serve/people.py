@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
@@ -30,6 +30,7 @@ from dltutor.whole import write_whole
 if TYPE_CHECKING:
     import asyncssh
 
+    from dltutor.serve.log import Log
     from dltutor.serve.settings import Settings
 
 LONGEST_NAME = 32
@@ -40,10 +41,6 @@ CODE_LENGTH = 8  # 8e11 codes
 CODE_MINUTES = 10
 NEW_PEOPLE = (128, 3600.0)  # of --open: so many from one address, in so many seconds
 WRONG_CODES = (60, 600.0)  # the same of codes: a class of thirty may mistype theirs twice
-
-
-class Log(Protocol):
-    def event(self, name: str, /, **fields: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,7 @@ class People:
     def __init__(self, settings: Settings, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises DltutorError where there is no roster, or what is known of people cannot be read."""
         self._settings, self._log, self._clock = settings, log, clock
-        strangers_come = settings.open or settings.class_code
-        path = settings.roster or (None if strangers_come else settings.state / "roster")
-        self._roster = Roster(path, log) if path else None
+        self._roster = Roster(settings.keys, log) if settings.keys else None
         self._memory = settings.state / "people.json"
         self._enrolled, self._keys = _remembered(self._memory)
         self._codes: dict[str, tuple[Person, float]] = {}  # until when each lets another key in

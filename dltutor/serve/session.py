@@ -56,7 +56,7 @@ class Classroom(Protocol):
 
     async def start_session(self, session: Session, descriptors: Sequence[int]) -> Child: ...
 
-    async def start_engine(self, session: Session, language: str, locked: bool, descriptor: int) -> Child: ...
+    async def start_engine(self, language: str, locked: bool, descriptor: int) -> Child: ...
 
     def start_grader(self, session: Session, language: str, end: socket.socket) -> None: ...
 
@@ -264,7 +264,7 @@ class Session:
         if want.kind == "grader":
             self._classroom.start_grader(self, want.language, end.dup())
             return None
-        child = await self._classroom.start_engine(self, want.language, want.locked, end.fileno())
+        child = await self._classroom.start_engine(want.language, want.locked, end.fileno())
         if self.ended.done():
             child.kill(signal.SIGKILL)
         return child

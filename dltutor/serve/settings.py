@@ -18,7 +18,7 @@ class Settings:
     state: Path
     host: str = ""  # all interfaces
     port: int = 2222
-    roster: Path | None = None  # authorized_keys of who may come in; None: <state>/roster
+    roster: Path | None = None  # authorized_keys of who may come in; None: see `keys`
     class_code: str = ""
     open: bool = False  # to any key
     web: int | None = None  # a port for browsers
@@ -26,6 +26,11 @@ class Settings:
     max_sessions: int = 200
     idle_minutes: float = 30.0
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+
+    @property
+    def keys(self) -> Path | None:
+        """The file that says who may come in, where that is not said in another way."""
+        return self.roster or (None if self.class_code or self.open else self.state / "roster")
 
     @property
     def users(self) -> Path:

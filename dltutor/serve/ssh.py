@@ -31,11 +31,12 @@ from dltutor.i18n import _
 from dltutor.serve import people
 from dltutor.serve.asking import Left, Line
 from dltutor.serve.door import Classroom, Live, Terminal, address_of, clamped, listener, unsent
-from dltutor.serve.people import Log, People, Person
+from dltutor.serve.people import People, Person
 
 if TYPE_CHECKING:
     from asyncssh.packet import SSHPacket
 
+    from dltutor.serve.log import Log
     from dltutor.serve.settings import Settings
 
 MOST_KEYS = 6  # on a connection; the next one ends it
@@ -56,13 +57,15 @@ ALGORITHMS = {
     "encryption_algs": "-*-cbc,arcfour*",
     "mac_algs": "-hmac-sha1*,hmac-md5*,umac-64*",
     "signature_algs": "ssh-ed25519,sk-*,ecdsa-sha2-nistp*,rsa-sha2-*",
+    "compression_algs": [ZLIB.decode(), "none"],
 }
+OFF = (
+    "line_editor", "agent_forwarding", "x11_forwarding", "allow_scp", "password_auth", "host_based_auth", "rdns_lookup",
+)  # fmt: skip
+NONE = "encoding", "config", "gss_host", "sftp_factory", "x509_trusted_certs"
 SIGNATURES = re.compile(rb"ssh-ed25519|(webauthn-)?sk-.+|ecdsa-sha2-nistp\d+|rsa-sha2-\d+")
-PRIVATE = (
-    "_process_env_request",
-    "_deferred_packets",
-    "_transport",
-)  # the names of asyncssh's that are used here without its leave
+# The names of asyncssh's that are used here without its leave.
+PRIVATE = "_process_env_request", "_deferred_packets", "_transport"
 
 TERM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _LOCALE = re.compile(rb"[A-Za-z0-9._@-]{1,32}")
@@ -119,25 +122,18 @@ class SshDoor:
         asyncssh.set_log_level("CRITICAL")  # it would print what strangers send
         logging.getLogger("asyncio").setLevel("ERROR")  # and this, that they are gone
         _limit_decompression()
-        off = ("line_editor", "agent_forwarding", "x11_forwarding", "allow_scp", "password_auth", "host_based_auth")
         return (
-            dict.fromkeys(off, False)
-            | ALGORITHMS
+            ALGORITHMS
+            | dict.fromkeys(OFF, False)
+            | dict.fromkeys(NONE)
             | {
                 "server_factory": lambda: Caller(self),
                 "server_version": "dltutor",
-                "encoding": None,
-                "config": None,
-                "gss_host": None,
-                "sftp_factory": None,
-                "x509_trusted_certs": None,
-                "rdns_lookup": False,
                 "public_key_auth": True,
                 "kbdint_auth": True,  # never succeeds; it is how we learn that a client has no further key
                 "login_timeout": self.limits.login,
                 "keepalive_interval": self.limits.alive,
                 "keepalive_count_max": 3,
-                "compression_algs": [ZLIB.decode(), "none"],
                 "window": WINDOW,
                 "backlog": 128,
             }

@@ -35,7 +35,8 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.serve import pages
 from dltutor.serve.door import Classroom, Live, Terminal, address_of, cannot_listen, clamped, unsent
-from dltutor.serve.people import JOIN, Allowance, Log, People, Person, label
+from dltutor.serve.log import Log
+from dltutor.serve.people import JOIN, Allowance, People, Person, label
 from dltutor.serve.settings import Settings
 from dltutor.serve.turns import Turns
 
@@ -77,6 +78,7 @@ class WebDoor:
         self.port = 0
         self.tabs: set[Tab] = set()  # that are open
         self._logged = Allowance(*LOGGED)
+        self._runner: web.AppRunner | None = None
         self._secrets = Secrets(settings.state / "web.json")
 
     @property
@@ -86,26 +88,32 @@ class WebDoor:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/?token={self._secrets.token}"
 
     async def start(self) -> None:
+        runner = self._runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=SILENT, lingering_time=SILENT
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.settings.web_host, self.settings.web).start()
+        except OSError as error:
+            await self.close()
+            raise cannot_listen(self.settings.web, error, _("Name another one with --web.")) from error
+        self.port = runner.addresses[0][1]
+        self.log.event("listening for browsers", port=self.port, host=self.settings.web_host)
+
+    def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_FORM)
         application.router.add_get("/", self._home)
         application.router.add_get("/enter", self._enter)
         application.router.add_post("/enter", self._introduce)
         application.router.add_get("/ws", self._connect)
         application.router.add_get("/static/{name}", self._static)
-        self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=SILENT, lingering_time=SILENT
-        )
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self.settings.web_host, self.settings.web).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise cannot_listen(self.settings.web, error, _("Name another one with --web.")) from error
-        self.port = self._runner.addresses[0][1]
-        self.log.event("listening for browsers", port=self.port, host=self.settings.web_host)
+        return application
 
     async def close(self) -> None:
-        await self._runner.cleanup()
+        """Also where it was never opened."""
+        runner, self._runner = self._runner, None
+        if runner:
+            await runner.cleanup()
 
     # ------------------------------------------------------------ every request
 

@@ -43,7 +43,7 @@ class Room:
         order = {"environment": environment, "terminal": True, "walls": None, "arguments": arguments}
         return await self.forks.spawn(order, descriptors)
 
-    async def start_engine(self, session: Session, language: str, locked: bool, descriptor: int) -> Child:
+    async def start_engine(self, language: str, locked: bool, descriptor: int) -> Child:
         order = {"environment": {}, "terminal": False, "walls": None, "arguments": {"does": "engine"}}
         child = await self.forks.spawn(order, [descriptor])
         self.engines.append(child)

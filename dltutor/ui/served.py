@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import importlib
 import logging
 import os
 import pkgutil
 import socket
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -40,7 +38,6 @@ LATE = (  # what libraries import when they first need it: a session could not r
 )  # fmt: skip
 SIZE = 120, 36  # of the rehearsal
 LOOKS = 200  # whether a screen of it is there
-GAPS = 1 << 19  # bytes among the objects of one size that may lie free
 
 
 # ---------------------------------------------------------------- in the zygote
@@ -57,17 +54,6 @@ def preload() -> None:
             i18n.use(language)
             asyncio.run(_rehearse(theme.name))
     i18n.use("en")
-    gc.collect()
-    _plugs.extend(_filled_gaps())
-
-
-_plugs: list[Any] = []
-
-
-def _filled_gaps() -> Iterator[Any]:
-    """Memory between the objects that stay. A fork that put its own there would soon have a copy of all."""
-    for size in range(48, 513, 16):  # Python keeps objects of one size together
-        yield [bytes(size - sys.getsizeof(b"")) for _gap in range(GAPS // size)]
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
+from dltutor.room import keeps_files_apart
 from dltutor.serve.budget import Budget
 from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child, ForkServer
@@ -103,10 +104,7 @@ class Classroom:
     async def start(self, tell: Callable[[str], object] = print) -> None:
         """`tell`: the teacher, what it is busy with. Raises DltutorError where there can be no class."""
         allow_files(FILES + FILES_EACH * self.settings.max_sessions)
-        self.settings.users.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self.settings.kernels.exists():
-            self.settings.kernels.mkdir(parents=True)
-            self.settings.kernels.chmod(0o755)  # in the locked room an engine is another user
+        self._make_folders()
         tell(_("Preparing the course. The first time this compiles its kernels, which takes a minute or two ..."))
         starting = [self.grades.start(), *(zygote.start() for zygote in self._zygotes.values())]
         for outcome in await asyncio.gather(*starting, return_exceptions=True):
@@ -117,6 +115,14 @@ class Classroom:
         self._spawn(self.budget.run(self._pages))
         self._spawn(self.health.run(lambda: [session.pid for session in self._here()], self._beat))
         tell(self._how_it_grades())
+        if not keeps_files_apart():
+            tell(_("This kernel has no Landlock: only dltutor itself keeps a session away from other learners' files."))
+
+    def _make_folders(self) -> None:
+        self.settings.users.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.settings.kernels.exists():
+            self.settings.kernels.mkdir(parents=True)
+            self.settings.kernels.chmod(0o755)  # in the locked room an engine is another user
 
     def _how_it_grades(self) -> str:
         if self.grades.refusal:

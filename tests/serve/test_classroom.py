@@ -66,6 +66,19 @@ async def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     await room.close(0, "over")
 
 
+async def test_a_teacher_is_told_where_the_system_keeps_no_files_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, replaced in (("SESSIONS", "program"), ("ENGINES", "program"), ("Grades", NoGrades)):
+        monkeypatch.setattr(module, name, replaced)
+    monkeypatch.setattr(module, "keeps_files_apart", lambda: False)
+    told: list[str] = []
+    room = Classroom(ForTests(state=tmp_path / "state", open=True), Log(tmp_path / "log"))
+    await room.start(told.append)
+    await room.close(0)
+    assert "no Landlock" in told[-1]
+
+
 async def admit(classroom: Classroom, door: HandDoor, who: str = "a", does: str = "echo") -> Session:
     person = Person(who * 64, f"learner {who}", classroom.settings.users / (who * 64))
     terminal = Terminal("xterm-256color", 80, 24, {"DOES": does})

@@ -29,7 +29,7 @@ from dltutor.serve.settings import Settings
 SESSIONS, ENGINES = "dltutor.ui.served", "dltutor.engine.served"
 PAUSE = 2.0  # seconds before a zygote that died is started again
 FILES, FILES_EACH = 500, 12  # that are open, and more with each session
-LONGEST_SEEN = 200  # characters of what a session says of itself
+LONGEST_SEEN, LARGEST_SEEN = 200, 1e9  # characters and numbers, of what a session says of itself
 
 
 class Refusal(DltutorError):
@@ -263,9 +263,9 @@ class Classroom:
             "idle": round(time.monotonic() - session.last_key, 1),
             "here_since": session.here_since,
             **{name: clipped(value) for name, value in vars(here).items()},
-            "rate": round(page.rate, 2),
-            "round_trip": round(page.round_trip, 4),
-            "cost": round(page.cost, 6),
+            "rate": round(clipped(page.rate), 2),
+            "round_trip": round(clipped(page.round_trip), 4),
+            "cost": round(clipped(page.cost), 6),
             "received": session.received,
             "sent": session.sent,
             "pid": session.pid,
@@ -296,4 +296,6 @@ def clipped(value: Any) -> Any:
     """What a session says of itself, which it may have been made to say."""
     if isinstance(value, str):
         return "".join(character for character in value if character.isprintable())[:LONGEST_SEEN]
-    return value if isinstance(value, bool | int | float) else None
+    if isinstance(value, int | float):
+        return value if abs(value) <= LARGEST_SEEN else 0  # nor what is no number: it is never less
+    return None

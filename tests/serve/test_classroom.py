@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from doors import SAFETY, HandDoor
 
+from dltutor.attendance import as_text, learners
 from dltutor.errors import DltutorError
 from dltutor.serve import classroom as module
 from dltutor.serve.classroom import Classroom, Refusal
@@ -24,6 +25,7 @@ from dltutor.serve.log import Log
 from dltutor.serve.people import Person
 from dltutor.serve.session import Session
 from dltutor.serve.settings import Settings
+from dltutor.ui.classroom import link_of
 
 HERE = Path(__file__).parent
 
@@ -169,6 +171,20 @@ async def test_the_status_says_who_is_here_and_where(classroom: Classroom) -> No
     assert (seen["read"], seen["sections"], seen["trains"], seen["pid"]) == (2, 5, True, session.pid)
     assert told["people"] == 1
     assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), -float("inf"), 1e300])
+async def test_what_a_session_says_of_itself_can_be_shown(classroom: Classroom, number: float) -> None:
+    session, door = await enter(classroom, "a", "relay")
+    session.feed(b'{"":"Here","screen":[],"tries":%s,"read":1e400,"sections":NaN,"headline":{"a":1}}\n' % (b"9" * 4000))
+    session.feed(b'{"":"CodeWanted"}\n')
+    await door.shows('"":"Code"')
+    session.page.rate = session.page.round_trip = session.page.cost = number
+    told = classroom.status()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    (learner,) = learners(told)
+    assert as_text(told)
+    assert (link_of(learner), learner.tries, learner.trouble) == ("", 0, "")
 
 
 async def test_t18_the_class_looks_after_who_is_away(classroom: Classroom) -> None:

@@ -79,7 +79,7 @@ class Watch(TerminalMixin, App[None]):
         return self.theme_variables[name]
 
     def get_default_screen(self) -> Screen:
-        return Room()
+        return ClassScreen()
 
     def on_mount(self) -> None:
         self.set_interval(EVERY, self.ask)
@@ -95,7 +95,7 @@ class Watch(TerminalMixin, App[None]):
 
     def show(self) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, Room | Details):
+            if isinstance(screen, ClassScreen | Details):
                 screen.show()
 
     async def tell(self, text: str, to: str = "") -> None:
@@ -124,7 +124,7 @@ class Watch(TerminalMixin, App[None]):
         i18n.use("zh" if i18n.current() == "en" else "en")
         break_lines()
         for screen in self.screen_stack:
-            if isinstance(screen, Room):
+            if isinstance(screen, ClassScreen):
                 await screen.renew()
 
     def action_theme(self) -> None:
@@ -162,17 +162,17 @@ class Roll(OptionList):
         return option.id or "" if option else ""
 
 
-class Room(Screen[None]):
+class ClassScreen(Screen[None]):
     DEFAULT_CSS = """
-    Room #title { height: 1; padding: 0 2; background: $raised; }
-    Room #machine { height: 1; padding: 0 2; }
-    Room #heads { height: 1; padding: 0 2; margin-top: 1; color: $muted; }
-    Room Roll { height: 1fr; border: none; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
-    Room Roll:focus { border: none; background-tint: $background 0%; }
-    Room Roll > .option-list--option { padding: 0 1; }
-    Room #empty { display: none; height: 1fr; padding: 1 3; color: $muted; }
-    Room.-empty Roll, Room.-empty #heads { display: none; }
-    Room.-empty #empty { display: block; }
+    ClassScreen #title { height: 1; padding: 0 2; background: $raised; }
+    ClassScreen #machine { height: 1; padding: 0 2; }
+    ClassScreen #heads { height: 1; padding: 0 2; margin-top: 1; color: $muted; }
+    ClassScreen Roll { height: 1fr; border: none; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
+    ClassScreen Roll:focus { border: none; background-tint: $background 0%; }
+    ClassScreen Roll > .option-list--option { padding: 0 1; }
+    ClassScreen #empty { display: none; height: 1fr; padding: 1 3; color: $muted; }
+    ClassScreen.-empty Roll, ClassScreen.-empty #heads { display: none; }
+    ClassScreen.-empty #empty { display: block; }
     """
     BINDINGS = [
         bind("m", "say_all", "tell all", "say something to the whole class"),

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from browsers import CHROMIUM, Browser, browser
+from conftest import needs_ssh
 from echo import Room
 
 from dltutor.bench import clients
@@ -427,7 +428,6 @@ async def test_only_so_many_pages_are_open_from_one_address(opened, monkeypatch)
 # ---------------------------------------------------------------- a class in a real browser
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
-needs_ssh = pytest.mark.skipif(bool(clients.missing()), reason=f"{clients.missing()} is not installed")
 
 
 @pytest.fixture(scope="module")

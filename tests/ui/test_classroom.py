@@ -13,7 +13,7 @@ from screens import colours, in_palette, shown, text, until
 from dltutor import i18n
 from dltutor.attendance import as_text
 from dltutor.errors import DltutorError
-from dltutor.ui.classroom import Details, Room, Watch
+from dltutor.ui.classroom import ClassScreen, Details, Watch
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.dialogs import Ask
 from dltutor.ui.terminal import Difference
@@ -256,7 +256,7 @@ async def test_enter_tells_more_about_one_and_keeps_up(desk):
         del desk.now["sessions"][3]
         await shown(pilot, "has left")
         await pilot.press("escape")
-        assert isinstance(pilot.app.screen, Room)
+        assert isinstance(pilot.app.screen, ClassScreen)
 
 
 async def test_m_tells_the_class_and_M_tells_one(desk):
@@ -273,7 +273,7 @@ async def test_a_message_can_be_thought_better_of(desk):
     async with watch(desk).run_test(size=(80, 24)) as pilot:
         await shown(pilot, "李伟")
         await pilot.press("m", *"No", "escape", "m", "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Room))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ClassScreen))
         assert desk.said == []
 
 

@@ -6,6 +6,7 @@ It shows what the server says once a second. Only what has changed is drawn, and
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from dltutor import i18n
 from dltutor.attendance import Learner, clock, duration, learners, machine
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, plural
+from dltutor.lesson.course import catalogue
 from dltutor.ui.app import break_lines
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.dialogs import Ask, Dialog, Help
@@ -356,6 +358,15 @@ def rate_of(learner: Learner) -> str:
     return f"{learner.rate:.0f}/s" if learner.trains else ""
 
 
+read_course = functools.cache(catalogue)
+
+
+def title_of(section: str, lesson: str) -> str:
+    """In the teacher's language; as the server tells it, where the lesson is not known here."""
+    entry = read_course(i18n.current()).entry(lesson)
+    return entry.section_title(section) if entry else section
+
+
 class Details(Dialog):
     """All that is known of one learner. What they type is not."""
 
@@ -390,7 +401,7 @@ class Details(Dialog):
             return {_("where"): _("has left")}
         facts = {
             _("where"): learner.where,
-            _("section"): learner.section,
+            _("section"): title_of(learner.section, learner.lesson),
             _("there for"): duration(learner.stay),
             _("tries in vain"): str(learner.tries) if learner.tries else "",
             _("last verdict"): learner.headline,

@@ -259,6 +259,15 @@ async def test_enter_tells_more_about_one_and_keeps_up(desk):
         assert isinstance(pilot.app.screen, ClassScreen)
 
 
+@pytest.mark.parametrize(("language", "title"), [("en", "A rule that nobody wrote"), ("zh", "没人写过的规则")])
+async def test_a_section_has_its_title_in_the_teachers_language(desk, language, title):
+    i18n.use(language)
+    desk.now["sessions"] = [session(1, "Ann", lesson="01-linear-regression", section="question")]
+    async with watch(desk).run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await shown(pilot, title)
+
+
 async def test_m_tells_the_class_and_M_tells_one(desk):
     async with watch(desk).run_test(size=(80, 24)) as pilot:
         await shown(pilot, "李伟")

@@ -1,4 +1,4 @@
-"""The processes that a program and all it has started run in, and their memory."""
+"""The processes that a program and all it has started run in: which they are, their memory, their end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PATIENCE = 5.0  # seconds for what was killed to end
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def resident(group: int) -> dict[int, float]:
@@ -47,3 +48,39 @@ def _posix(group: int) -> Iterator[tuple[int, float]]:
         pid, its_group, kilobytes = map(int, line.split())
         if its_group == group and kilobytes:
             yield pid, kilobytes * 1024 / 1e6
+
+
+# ---------------------------------------------------------------- by their numbers, on Linux
+
+
+def children(pid: int) -> list[int]:
+    try:
+        tasks = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:
+        return []
+    return [int(child) for text in tasks for child in text.split()]
+
+
+def descendants(pid: int) -> list[int]:
+    return [found for child in children(pid) for found in (child, *descendants(child))]
+
+
+def command_of(pid: int) -> str:
+    return _told(pid, "cmdline").replace("\0", " ")
+
+
+def lives(pid: int) -> bool:
+    return _told(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
+
+
+def processor_seconds(pid: int) -> float:
+    """0 for one that has ended."""
+    fields = _told(pid, "stat").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / TICKS
+
+
+def _told(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

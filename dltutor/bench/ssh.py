@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from dltutor.bench import clients
 from dltutor.bench.clients import Client, Server
+from dltutor.bench.processes import children, command_of, descendants, lives, processor_seconds
 from dltutor.bench.relay import Relay
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
 from dltutor.bench.sitting import DRAWN, TRAINED, Keys, built_in_lessons, knob, settle_in
@@ -45,7 +46,6 @@ KNOBS = ("k", "k")  # the first shows which knob is chosen, the second hides it
 LAST_LINE = re.compile(r"\bquit\b")  # of the course: with it the first frame is whole
 PATIENCE = 20.0  # seconds
 AT_ONCE = 8  # logins, where it is not logins that are measured
-TICKS = os.sysconf("SC_CLK_TCK")
 MB = 1e6
 
 
@@ -518,42 +518,6 @@ def order(number: int, compiled: bool) -> tuple[dict, list]:
     arguments = [{"array": place, "shape": [100]} for place in range(3)]
     call = {"function": "add", "arguments": arguments, "times": 1, "compiled": compiled, "aloud": False}
     return {"source": SOURCE.format(number=number), "file": "add.py", "cuda": False, "calls": [call]}, arrays
-
-
-# ---------------------------------------------------------------- processes
-
-
-def children(pid: int) -> list[int]:
-    try:
-        tasks = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        return []
-    return [int(child) for text in tasks for child in text.split()]
-
-
-def descendants(pid: int) -> list[int]:
-    return [found for child in children(pid) for found in (child, *descendants(child))]
-
-
-def command_of(pid: int) -> str:
-    return read(pid, "cmdline").replace("\0", " ")
-
-
-def lives(pid: int) -> bool:
-    return read(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
-
-
-def processor_seconds(pid: int) -> float:
-    """0 for one that has ended."""
-    fields = read(pid, "stat").rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / TICKS
-
-
-def read(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 PARTS: dict[str, Callable[[Class], Iterable[Row]]] = {

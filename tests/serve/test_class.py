@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from dltutor.bench.clients import Client, Server
+from dltutor.bench.processes import descendants as children
 from dltutor.bench.terminal import environment_of
 
 Come = Callable[..., Client]
@@ -65,15 +66,6 @@ def settled_memory(pid: int) -> int:
 
 def open_files(server: Server) -> int:
     return len(os.listdir(f"/proc/{server.pid}/fd"))
-
-
-def children(pid: int) -> list[int]:
-    """And theirs."""
-    try:
-        direct = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return [*direct, *(grandchild for child in direct for grandchild in children(child))]
 
 
 def into_the_exercise(client: Client) -> None:

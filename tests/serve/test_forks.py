@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import pty
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from dltutor.bench.processes import lives
 from dltutor.errors import DltutorError
 from dltutor.serve.forks import NOT_BEGUN, Child, ForkServer
 
@@ -240,13 +240,7 @@ async def test_t10_nothing_is_left_when_the_front_end_is_killed():
     async with asyncio.timeout(20):
         await said.to_the_end()  # all children are gone
         await front_end.wait()
-        while alive(zygote):
+        while lives(zygote):
             await asyncio.sleep(0.01)
     assert time.monotonic() - began < 3
     said.close()
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    return False

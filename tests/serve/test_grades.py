@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from dltutor import wire
+from dltutor.bench.processes import descendants
 from dltutor.errors import DltutorError
 from dltutor.lesson.course import built_in
 from dltutor.link import GraderLink, Link, Process
@@ -449,23 +450,15 @@ async def test_g14_a_forged_verdict_never_passes_through_the_server_either(real,
 async def test_t19_judges_and_their_rooms_hold_no_variable_of_the_servers(monkeypatch):
     monkeypatch.setenv("DLTUTOR_TEST_SECRET", "hunter2")
     grades = Grades(1, ENVIRONMENT)
-    before = descendants(os.getpid())
+    before = set(descendants(os.getpid()))
     await grades.start()
-    theirs = descendants(os.getpid()) - before
+    theirs = set(descendants(os.getpid())) - before
     variables = [Path(f"/proc/{pid}/environ").read_bytes() for pid in theirs]
     files = [os.readlink(file) for pid in theirs for file in Path(f"/proc/{pid}/fd").iterdir()]
     await grades.close()
     assert len(theirs) >= (2 if not grades.refusal else 0)
     assert not any(b"SECRET" in text or b"hunter2" in text for text in variables)
     assert not [file for file in files if file.startswith("/") and not file.startswith(("/dev/", "/proc", "/tmp"))]
-
-
-def descendants(pid: int) -> set[int]:
-    found: set[int] = set()
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, children.read_text().split()):
-            found |= {child} | descendants(child)
-    return found
 
 
 BOMB = """
@@ -496,10 +489,10 @@ async def test_g12_a_fork_bomb_delays_nobody_else(real):
             x.ask(BOMB + NOTHING)
             await x.until("running")
             meanwhile = await seconds(y)
-            bombing = descendants(os.getpid())
+            bombing = set(descendants(os.getpid()))
         await until_gone(lambda: real.status()["running"])
         afterwards = await seconds(y)
-        await until_gone(lambda: bombing & alive() - descendants(os.getpid()))
+        await until_gone(lambda: bombing & alive() - set(descendants(os.getpid())))
     assert meanwhile < 2 * usual + 0.5
     assert afterwards < 2 * usual + 0.5
 

@@ -163,7 +163,7 @@ class Classroom:
 
     async def admit(self, person: Person, terminal: Terminal, door: Door) -> Session:
         """Raises Refusal. An older session of the same person ends first, so that this one goes on where it was."""
-        with i18n.speaking(i18n.preferred(terminal.environment)):
+        with i18n.speaking(terminal.language):
             self._expect_room(person)
         self._coming += 1
         try:
@@ -206,7 +206,7 @@ class Classroom:
         person, terminal = session.person, session.terminal
         environment = {
             **self.settings.environment(), **terminal.environment,
-            "TERM": terminal.name, "DLTUTOR_HOME": str(person.folder),
+            "TERM": terminal.name, "DLTUTOR_LANG": terminal.language, "DLTUTOR_HOME": str(person.folder),
         }  # fmt: skip
         walls = {
             "readable": self.settings.lessons,

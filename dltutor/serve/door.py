@@ -10,6 +10,7 @@ import termios
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
@@ -27,6 +28,12 @@ class Terminal:
     width: int
     height: int
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def language(self) -> str:
+        """What it asks for; the server's where it does not tell, as not every client does."""
+        told = any(self.environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+        return i18n.preferred(self.environment) if told else i18n.current()
 
 
 def clamped(width: int, height: int) -> tuple[int, int]:

@@ -69,7 +69,7 @@ class Classroom(Protocol):
 class Session:
     def __init__(self, number: int, person: Person, terminal: Terminal, door: Door, classroom: Classroom) -> None:
         self.number, self.person, self.terminal, self.door = number, person, terminal, door
-        self.language = i18n.preferred(terminal.environment)  # of its learner, as far as is known
+        self.language = terminal.language  # of its learner, as far as is known
         self.here = Here()
         self.here_since = time.time()
         self.since = time.time()

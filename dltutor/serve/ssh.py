@@ -429,8 +429,6 @@ class Visit(asyncssh.SSHServerSession):
             self.end(1, _("Something went wrong in the server; it is in its log. Log in again."))
 
     async def _come_in(self, terminal: Terminal) -> None:
-        if not any(name in terminal.environment for name in ("LC_ALL", "LC_MESSAGES", "LANG")):
-            terminal.environment["DLTUTOR_LANG"] = i18n.current()  # not every client tells: the server's, then
         try:
             person = await self._who()
             self.door.people.welcome(person, self.address)
@@ -490,8 +488,8 @@ class Visit(asyncssh.SSHServerSession):
         raise DltutorError(hint)
 
     def _speaking(self) -> AbstractContextManager[None]:
-        """Their terminal's language, as far as ssh tells it; not across an await."""
-        return i18n.speaking(i18n.preferred(self._terminal.environment if self._terminal else {}))
+        """Their language; not across an await."""
+        return i18n.speaking(self._terminal.language if self._terminal else i18n.current())
 
     # ------------------------------------------------------------ from the learner
 

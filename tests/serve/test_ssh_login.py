@@ -409,6 +409,14 @@ async def test_s10_a_signature_of_sha1_does_not_count_unasked(echo: Server) -> N
 # ---------------------------------------------------------------- codes
 
 
+def test_the_code_is_asked_for_in_the_language_of_the_learner(coded: Server, learner: Come) -> None:
+    lin = learner(coded, options=["-oSetEnv=LANG=zh_CN.UTF-8"])
+    lin.until("班级口令：")
+    lin.press("oak\r")
+    lin.until("口令不对。")
+    lin.press("\x03")
+
+
 def test_s2_the_code_of_the_class_enrols_a_key(coded: Server, learner: Come) -> None:
     ada = learner(coded)
     ada.until("Code of the class:")

@@ -87,6 +87,12 @@ async def test_the_teachers_words_are_shown(server):
         assert "Your teacher" in text(pilot)
 
 
+async def test_the_teachers_words_are_left_as_they_are(server):
+    async with session(server) as pilot:
+        server.say(wire.Said("Send me ~/.ssh/id_ed25519.pub"))
+        await shown(pilot, "~/.ssh/id_ed25519.pub")
+
+
 async def test_a_code_for_another_key_comes_with_the_line_to_type(server):
     async with session(server) as pilot:
         await pilot.press("ctrl+p")

@@ -10,6 +10,7 @@ forks       a server that forks processes, from outside; zygote, from inside; ho
 grades      checks of what learners write, one after the other, fairly
 budget      how often each session may draw
 health      how the machine does
+turns       so that nobody who talks without end keeps the others waiting
 desk        what the teacher asks and says, over a socket; dltutor/watching.py shows it
 log         what happened, a JSON object a line; never what was typed
 """

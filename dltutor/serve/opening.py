@@ -143,14 +143,7 @@ async def _serve(settings: Settings, log: Log) -> None:
     browsers = _door_for_browsers(settings, classroom, log)
     seconds = 0.0
     try:
-        await desk.start()
-        await classroom.start(click.echo)
-        await door.start()
-        classroom.login = ssh_command(settings.host, door.port, "{name}@")
-        if browsers:
-            await browsers.start()
-        log.event("listening", port=door.port, fingerprint=door.fingerprint)
-        click.echo(greeting(settings, classroom.people.keys, door, log, browsers.link if browsers else ""))
+        await _open(classroom, desk, door, browsers)
         seconds = await _stopped(desk)
         log.event("stopping", seconds=seconds)
     finally:
@@ -160,6 +153,19 @@ async def _serve(settings: Settings, log: Log) -> None:
         await door.close()
         await desk.close()
         log.event("stopped")
+
+
+async def _open(classroom: Classroom, desk: Desk, door: SshDoor, browsers: WebDoor | None) -> None:
+    """The doors last: whoever comes is let in at once."""
+    settings, log = classroom.settings, classroom.log
+    await desk.start()
+    await classroom.start(click.echo)
+    await door.start()
+    classroom.login = ssh_command(settings.host, door.port, "{name}@")
+    if browsers:
+        await browsers.start()
+    log.event("listening", port=door.port, fingerprint=door.fingerprint)
+    click.echo(greeting(settings, classroom.people.keys, door, log, browsers.link if browsers else ""))
 
 
 def _door_for_browsers(settings: Settings, classroom: Classroom, log: Log) -> WebDoor | None:

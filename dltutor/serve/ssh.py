@@ -14,6 +14,7 @@ import re
 import socket
 import struct
 import sys
+import time
 import traceback
 import zlib
 from collections import Counter
@@ -32,6 +33,7 @@ from dltutor.serve import people
 from dltutor.serve.asking import Left, Line
 from dltutor.serve.door import Classroom, Live, Terminal, address_of, clamped, listener, unsent
 from dltutor.serve.people import People, Person
+from dltutor.serve.turns import Turns
 
 if TYPE_CHECKING:
     from asyncssh.packet import SSHPacket
@@ -45,6 +47,7 @@ MOST_UNREAD = 192 << 10  # bytes of replies; a session stops at a sixth of that
 MOST_WITHHELD = 1000  # packets that asyncssh keeps until a key exchange is over
 MOST_LOGIN = 256 << 10  # bytes that a login may take
 KERNEL_BUFFER = 256 << 10  # bytes that the kernel keeps for a client
+PIECE = 8 << 10  # bytes that are read of a client until others' turn comes: asyncio would take thirty times as many
 MOST_EARLY = 16 << 10  # bytes typed before the application is there
 WINDOW = 64 << 10
 GROWN = 256 << 10  # bytes that a packet may have once it is decompressed
@@ -204,6 +207,7 @@ class Caller(asyncssh.SSHServer):
         self.conn = conn
         self.socket = conn.get_extra_info("socket")
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
+        take_small_pieces(conn._transport)
         self.address = address_of(conn.get_extra_info("peername"))
         self._waits = self.door.arrived(self)
         if self._waits:
@@ -298,7 +302,18 @@ class Caller(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         self.identity = self._last
+        self._obey, self._turns = self.conn.data_received, Turns()
+        self.conn.data_received = self._taken_by_turns  # type: ignore[method-assign]
         self.later(self.door.limits.idle, self._has_session)
+
+    def _taken_by_turns(self, data: bytes, datatype: int | None = None) -> None:
+        """Packets that mean nothing cost the server as much as any, and a client can send them without end."""
+        began = time.thread_time()
+        self._obey(data, datatype)
+        transport, pause = self.conn._transport, self._turns.take(time.thread_time() - began)
+        if pause and isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()
+            asyncio.get_running_loop().call_later(pause, transport.resume_reading)
 
     def session_requested(self) -> Any:
         """One session; forwarding and whatever else a channel could be for is refused by asyncssh, unless allowed."""
@@ -548,6 +563,12 @@ def received(connection: socket.socket) -> int:
         return struct.unpack_from("Q", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136), 128)[0]
     except (OSError, struct.error):
         return 0
+
+
+def take_small_pieces(transport: asyncio.BaseTransport | None) -> None:
+    """All packets in a piece are obeyed at once, and there may be hundreds in it."""
+    if hasattr(transport, "max_size"):
+        transport.max_size = PIECE  # type: ignore[union-attr]
 
 
 # ---------------------------------------------------------------- compression

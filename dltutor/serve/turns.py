@@ -10,22 +10,27 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-SPELL = 0.005  # seconds of the processor, in which the server is busy until others come first
-OTHERS, MOST = 9.0, 0.05  # times as long as that, and of so many seconds at most
+PART = 0.1  # of the server's time, that one may have
+ADVANCE = 0.02  # seconds of it that they may have at once
+MOST = 0.05  # seconds that are counted of a turn: others' turns may have come in it
 
 
 class Turns:
     """Of one who talks to the server."""
 
     def __init__(self) -> None:
-        self._busy = 0.0
+        self._debt, self._since = 0.0, time.monotonic()
+
+    def take(self, busy: float) -> float:
+        """So many seconds of the processor were theirs; how many pass until it is their turn again."""
+        now = time.monotonic()
+        self._debt = max(0.0, self._debt - PART * (now - self._since)) + busy
+        self._since = now
+        return self._debt / PART if self._debt > ADVANCE else 0.0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Around what is done for them."""
         began = time.thread_time()
         yield
-        self._busy += time.thread_time() - began
-        if self._busy >= SPELL:
-            busy, self._busy = min(self._busy, MOST), 0.0
-            await asyncio.sleep(OTHERS * busy)
+        await asyncio.sleep(self.take(min(time.thread_time() - began, MOST)))

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -435,3 +436,22 @@ async def test_t20_ten_thousand_global_requests_change_nothing(echo: Server) -> 
         await pour(connection, send, MANY)
         process = await session(connection)
         assert await greeting_of(process)
+
+
+async def test_t20_a_client_that_never_stops_sending_keeps_nobody_waiting(echo: Server) -> None:
+    async with asyncio.timeout(SAFETY), connected(echo) as busy, connected(echo) as other:
+        process = await session(other)
+        await greeting_of(process)
+        pieces: list[bytes] = []
+        genuine, busy._send = busy._send, pieces.append
+        for _packet in range(4 * MANY):
+            busy.send_packet(MSG_IGNORE, String(b"x"))
+        busy._send = genuine
+        genuine(b"".join(pieces))
+        slowest = 0.0
+        for number in range(30):
+            began = time.monotonic()
+            process.stdin.write(b"%d\r" % number)
+            await process.stdout.readline()
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 0.3

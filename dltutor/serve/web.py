@@ -43,6 +43,7 @@ from dltutor.serve.turns import Turns
 COOKIE, NAME = "dltutor", "dltutor-name"
 YEAR = 365 * 24 * 3600  # seconds
 MOST_TABS = 64  # of one address: a class behind one address
+MOST_CONNECTIONS = 256  # and one for each session: browsers open six at once
 LONGEST_MESSAGE = 1 << 20  # bytes of one message of a browser's: a large paste
 LARGEST_FORM = 4 << 10
 MOST_HELD = 64 << 10  # bytes that wait for a browser, until it is answered no more
@@ -92,6 +93,8 @@ class WebDoor:
             self._application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=SILENT, lingering_time=SILENT
         )
         await runner.setup()
+        assert runner.server
+        self._count_connections(runner.server)
         try:
             await web.TCPSite(runner, self.settings.web_host, self.settings.web).start()
         except OSError as error:
@@ -99,6 +102,17 @@ class WebDoor:
             raise cannot_listen(self.settings.web, error, _("Name another one with --web.")) from error
         self.port = runner.addresses[0][1]
         self.log.event("listening for browsers", port=self.port, host=self.settings.web_host)
+
+    def _count_connections(self, server: web.Server) -> None:
+        """Each is an open file, of which this process has not so many."""
+        welcome = server.connection_made
+
+        def made(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+            welcome(handler, transport)
+            if len(server.connections) > MOST_CONNECTIONS + self.settings.max_sessions:
+                transport.abort()
+
+        server.connection_made = made  # type: ignore[method-assign]
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard], client_max_size=LARGEST_FORM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -406,6 +407,19 @@ async def test_who_connects_and_asks_nothing_is_not_waited_for(tmp_path, monkeyp
             await socket.send_str(line("still here"))
             await socket.receive()
             assert not socket.closed
+
+
+async def test_only_so_many_connections_are_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "MOST_CONNECTIONS", 5)
+    async with a_class(tmp_path / "state", open=True, max_sessions=1) as made:
+        silent = [await asyncio.open_connection("127.0.0.1", made.door.port) for _one in range(9)]
+        async with asyncio.timeout(SAFETY / 2):  # less than those that are kept are waited for
+            for reader, _writer in silent[6:]:
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+        for _reader, writer in silent:
+            writer.close()
+        await made.come_in()
 
 
 async def test_only_so_many_pages_are_open_from_one_address(opened, monkeypatch):

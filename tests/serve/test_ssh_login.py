@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -289,37 +290,51 @@ def p95(values: list[float]) -> float:
     return values[int(0.95 * len(values))]
 
 
+def hurt(victim: Client, flood: Callable[[], None], allowed: float) -> bool:
+    """Whether keys take longer than `allowed` and twice their usual time (ms, p95) during each of three floods: what
+    else this machine does may hurt them, too."""
+    for _flood in range(3):
+        quiet = p95(paints(victim, CALM))
+        with ThreadPoolExecutor(1) as pool:
+            flooded = pool.submit(flood)
+            took = p95(paints(victim, BURST))
+            flooded.result()
+        if took < allowed + 2 * quiet:
+            return False
+    return True
+
+
 def test_s7_bad_logins_are_denied_and_hurt_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
     victim = learner(strict, "ada", 80, key=keys[-1])
     victim.until('"key-7"')
-    quiet = p95(paints(victim, CALM))
     before = resident(strict.pid)
     loop = f"while :; do {' '.join(strict.command(keys[0], 'bad', ['-T', '-q']))} exit; echo $?; done"
-    floods = [
-        subprocess.Popen(
-            ["timeout", str(BURST), "sh", "-c", loop],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )
-        for _number in range(8)
-    ]  # fmt: skip
-    keys_took = paints(victim, BURST)
-    codes = [code for flood in floods for code in flood.communicate()[0].split()]
-    assert len(codes) > len(floods) and set(codes) == {"255"}
-    assert p95(keys_took) < 150 + 2 * quiet
+
+    def flood() -> None:
+        floods = [
+            subprocess.Popen(
+                ["timeout", str(BURST), "sh", "-c", loop],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            )
+            for _number in range(8)
+        ]  # fmt: skip
+        codes = [code for flood in floods for code in flood.communicate()[0].split()]
+        assert len(codes) > len(floods) and set(codes) == {"255"}
+
+    assert not hurt(victim, flood, 150)
     assert resident(strict.pid) - before < 10
 
 
 def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
     victim = learner(strict, "ada", 80, key=keys[-1])
     victim.until('"key-7"')
-    quiet = p95(paints(victim, CALM))
     before = resident(strict.pid)
     command = [sys.executable, str(Path(__file__).parent / "wires.py"), str(strict.port), str(BURST)]
-    flood = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    keys_took = paints(victim, BURST)
-    done = int(flood.communicate()[0])
-    assert done > 10
-    assert p95(keys_took) < 200 + 2 * quiet
+
+    def flood() -> None:
+        assert int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout) > 10
+
+    assert not hurt(victim, flood, 200)
     assert resident(strict.pid) - before < 10
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import socket
 import time
@@ -117,6 +118,8 @@ class Classroom:
         tell(self._how_it_grades())
         if not keeps_files_apart():
             tell(_("This kernel has no Landlock: only dltutor itself keeps a session away from other learners' files."))
+        if os.getuid() == 0:
+            tell(_("This server runs as root. Learners do not; but it is safer to start it as an ordinary user."))
 
     def _make_folders(self) -> None:
         self.settings.users.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -31,12 +31,18 @@ async def test_t13_no_more_keys_are_read_than_the_application_takes() -> None:
     app = Slow()
     driver = TutorDriver(app)  # type: ignore[arg-type]
     reading = asyncio.create_task(asyncio.to_thread(type_keys, driver, 1000))
-    await asyncio.wait([reading], timeout=0.5)
-    assert app.taken == BATCH
-    app.be_done()
-    await asyncio.wait_for(reading, SAFETY)
-    await asyncio.sleep(0)
-    assert app.taken == 1000
+    try:
+        async with asyncio.timeout(SAFETY):
+            while app.taken < BATCH:
+                await asyncio.sleep(0.01)
+        await asyncio.wait([reading], timeout=0.5)
+        assert app.taken == BATCH
+        app.be_done()
+        await asyncio.wait_for(reading, SAFETY)
+        await asyncio.sleep(0)
+        assert app.taken == 1000
+    finally:
+        driver.exit_event.set()  # the thread must end, or no test after this one would
 
 
 async def test_an_application_that_ends_is_not_waited_for() -> None:

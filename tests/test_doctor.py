@@ -159,7 +159,7 @@ PERSONAL = ("SSH_CONNECTION", "TMUX", "STY", "COLORTERM", "TERM_PROGRAM", "WT_SE
     ("environment", "name", "told"),
     [
         ({"TERM": "xterm-256color"}, "colours", "export COLORTERM=truecolor"),
-        ({"TERM": "xterm-256color"} | FAR, "colours", "SetEnv COLORTERM=truecolor   in ~/.ssh/config"),
+        ({"TERM": "xterm-256color"} | FAR, "colours", "SetEnv COLORTERM=truecolor   in your own ~/.ssh/config"),
         ({"TERM": "xterm"}, "colours", "TERM=xterm-256color"),
         ({"TERM": "xterm-kitty", "NO_COLOR": "1"}, "colours", "unset NO_COLOR"),
         ({"DLTUTOR_COLORS": "many"}, "colours", "DLTUTOR_COLORS=many is none of auto, true, 256, 16, mono"),

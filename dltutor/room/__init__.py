@@ -122,6 +122,8 @@ class Room:
 
     def _warmly(self, message: bytes, limits: Limits) -> Ended:
         try:
+            if self._zygote and not self._zygote.is_alive:
+                self.close()
             self._zygote = self._zygote or Zygote(self.tier, self.worker, self._view)
             return Ended.unpack(self._zygote.ask(message, limits.wall + PATIENCE))
         except OSError:  # it is gone, or hangs: the next run gets a new one
@@ -155,6 +157,10 @@ class Zygote:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def ask(self, message: bytes, seconds: float) -> bytes:
         """Its answer. Raises OSError where there is none within so many seconds."""

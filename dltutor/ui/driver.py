@@ -87,7 +87,7 @@ class TutorDriver(LinuxDriver):
     def _has_come_to_the_end(self) -> bool:
         """Whether the application has done with what was read, once its loop has come around."""
         around = threading.Event()
-        self._loop.call_soon_threadsafe(around.set)
+        self._loop.call_soon_threadsafe(self._loop.call_soon, around.set)  # what was read is posted a turn later
         while not around.wait(PATIENCE):
             if self.exit_event.is_set():
                 return True

@@ -25,6 +25,7 @@ PAINTED = 10_000  # bytes that a picture of a window has in which there is text
 PATIENCE = 30.0  # seconds until what does not come is a failure
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
+    "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding", "--disable-background-timer-throttling",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--remote-debugging-port=0",
 )  # fmt: skip
@@ -121,13 +122,12 @@ class Browser:
             assert time.monotonic() < deadline, f"{words!r} did not come:\n{await self.text()}\n{self.complaints}"
             await asyncio.sleep(0.05)
 
-    async def painted(self, unlike: bytes = b"") -> bytes:
-        """Wait until the window shows more than a plain ground, and not that picture; a PNG of it."""
+    async def painted(self) -> None:
+        """Wait until the window shows more than a plain ground."""
         deadline = time.monotonic() + PATIENCE
-        while len(png := await self._picture()) < PAINTED or png == unlike:
+        while len(await self._picture()) < PAINTED:
             assert time.monotonic() < deadline, "the window stayed as it was"
             await asyncio.sleep(0.05)
-        return png
 
     async def _picture(self) -> bytes:
         return base64.b64decode((await self.ask("Page.captureScreenshot"))["data"])

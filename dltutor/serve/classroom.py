@@ -116,10 +116,10 @@ class Classroom:
         self._spawn(self.budget.run(self._pages))
         self._spawn(self.health.run(lambda: [session.pid for session in self._here()], self._beat))
         tell(self._how_it_grades())
-        if not keeps_files_apart():
-            tell(_("This kernel has no Landlock: only dltutor itself keeps a session away from other learners' files."))
         if os.getuid() == 0:
             tell(_("This server runs as root. Learners do not; but it is safer to start it as an ordinary user."))
+        if not keeps_files_apart():
+            tell(_("This kernel has no Landlock: only dltutor itself keeps a session away from other learners' files."))
 
     def _make_folders(self) -> None:
         self.settings.users.mkdir(mode=0o700, parents=True, exist_ok=True)

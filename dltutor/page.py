@@ -12,6 +12,7 @@ import struct
 
 SIZE = 4096
 FULL_RATE = 10.0  # drawings a second
+LIVE = 2.0  # seconds within which drawings follow each other, of a session that draws
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """Cut short by one side, the page would be the end of the other: whoever looks where no memory is left is killed."""
 

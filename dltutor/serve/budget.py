@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dltutor.page import FULL_RATE, Page
+from dltutor.page import FULL_RATE, LIVE, Page
 
 EVERY = 1.0  # seconds
 SHARE = 0.6  # of the processors that all drawing may take: keys, training and checks want theirs, too
 LOWEST_RATE = 1.0  # drawings a second, of a chart that is still alive to the eye
-LIVE_SECONDS = 2.0  # since a session last drew, if it is one that draws
 COST = 0.0015  # seconds that a drawing takes, of a session that has not yet found out
 HIGHEST_COST = 0.05  # that a session is believed
 FRONT_END = 0.001  # seconds that the front end has with each drawing: to encrypt and send it
@@ -41,7 +40,7 @@ class Budget:
     def share(self, pages: Iterable[Page], now: float, late: float = 0.0) -> None:
         """Write their rate into all pages; into those that do not draw too, which may begin to."""
         pages = list(pages)
-        costs = [believable(page.cost) for page in pages if page.drawn and now - page.drawn <= LIVE_SECONDS]
+        costs = [believable(page.cost) for page in pages if page.drawn and now - page.drawn <= LIVE]
         self.live = len(costs)
         self.slack = max(LOWEST_RATE / FULL_RATE, self.slack / 2) if late > LATE else min(1.0, self.slack * RECOVERY)
         self.rate = max(LOWEST_RATE, min(FULL_RATE, self._fair(costs)) * self.slack)

@@ -34,7 +34,7 @@ from textual.geometry import NULL_REGION, Region
 from textual.screen import Screen
 from textual.strip import Strip
 
-from dltutor.page import Page
+from dltutor.page import LIVE, Page
 from dltutor.ui.pacer import Attention, Beat, Pacer
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ class Pen(NamedTuple):
 _SYSTEMS = {"true": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": ColorSystem.STANDARD}
 _PLAIN = Pen()
 _UNKNOWN = Pen("unknown")  # of a cell whose content on the terminal is not known: equal to no other
-LIVE = 2.0  # seconds: drawings that follow each other
 _ANY_FG = ""  # a blank shows no foreground: whatever is set may stay
 
 

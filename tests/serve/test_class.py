@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dltutor.bench.clients import Client, Server
-from dltutor.bench.processes import descendants as children
+from dltutor.bench.processes import children, command_of, descendants
 from dltutor.bench.terminal import environment_of
 
 Come = Callable[..., Client]
@@ -66,6 +66,13 @@ def settled_memory(pid: int) -> int:
 
 def open_files(server: Server) -> int:
     return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def forked(server: Server) -> list[int]:
+    """The sessions and engines that there are, also those that have ended and are not yet buried."""
+    zygotes = [pid for pid in children(server.pid) if "dltutor.serve.zygote" in command_of(pid)]
+    assert len(zygotes) == 2
+    return [child for zygote in zygotes for child in descendants(zygote)]
 
 
 def into_the_exercise(client: Client) -> None:
@@ -128,7 +135,8 @@ def test_t8_when_a_client_is_killed_its_session_is_gone_at_once(server: Server, 
 
 
 def test_t8_sessions_leave_no_file_open_and_no_process(server: Server, learner: Come) -> None:
-    files, processes = open_files(server), len(children(server.pid))
+    wait_for(lambda: not forked(server))
+    files = open_files(server)
     for number in range(3):
         learners = [learner(server, f"learner{place}", 120, 32) for place in range(3)]
         for client in learners:
@@ -138,9 +146,10 @@ def test_t8_sessions_leave_no_file_open_and_no_process(server: Server, learner: 
             client.until("space runs")
             client.press(" ")
             client.until("training")
+        assert len(forked(server)) >= 2 * len(learners)
         for client in learners:
             client.send(signal.SIGKILL)
-        wait_for(lambda: len(children(server.pid)) == processes)
+        wait_for(lambda: not forked(server))
     wait_for(lambda: open_files(server) <= files)
 
 

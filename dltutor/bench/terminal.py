@@ -58,6 +58,11 @@ class Screen:
     def lines(self) -> list[str]:
         return list(self._screen.display)
 
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Its row and column."""
+        return self._screen.cursor.y, self._screen.cursor.x
+
 
 class Piece(NamedTuple):
     """What came in one read, and when (time.perf_counter)."""
@@ -148,6 +153,10 @@ class Terminal:
     @property
     def drawn(self) -> list[str]:
         return self._screen.lines
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        return self._screen.cursor
 
     def until(self, seen: str | Callable[[str], object], seconds: float = PATIENCE) -> float:
         """Wait until a text stands on the screen, or `seen(screen)` holds: when the piece came that brought it."""

@@ -16,6 +16,7 @@ import pytest
 from dltutor.bench.clients import Client, Server
 from dltutor.bench.processes import children, command_of, descendants
 from dltutor.bench.terminal import environment_of
+from dltutor.bench.trouble import into_the_exercise
 
 Come = Callable[..., Client]
 SAFETY = 20  # seconds that nothing here takes
@@ -73,19 +74,6 @@ def forked(server: Server) -> list[int]:
     zygotes = [pid for pid in children(server.pid) if "dltutor.serve.zygote" in command_of(pid)]
     assert len(zygotes) == 2
     return [child for zygote in zygotes for child in descendants(zygote)]
-
-
-def into_the_exercise(client: Client) -> None:
-    """From the course to the first exercise of the first lesson."""
-    client.press("\r")
-    client.until("space runs")
-    for section in (2, 3, 4):
-        client.press("n")
-        client.until(f"{section}/12")
-    client.press("e")
-    client.until("enter opens it")
-    client.press("\r")
-    client.until("Write the gradient of the loss")
 
 
 # ---------------------------------------------------------------- a learner at work

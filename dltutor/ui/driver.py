@@ -16,7 +16,7 @@ from typing import Any, TextIO, cast
 
 from textual.app import ScreenStackError
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import CursorPosition
+from textual.events import CursorPosition, Key
 from textual.message import Message
 
 from dltutor.i18n import _
@@ -24,7 +24,7 @@ from dltutor.ui.pacer import Pacer
 
 # Clicks, the wheel, and moves with a button held. Textual also asks for every move: over a link each would cost bytes.
 MOUSE_MODES = (1000, 1002, 1006)
-BATCH = 64  # keys that are read before the application must have done with them
+BATCH = 64  # keys of a text that are read before the application must have done with them
 PAUSE = 0.005  # seconds until the application is asked again
 PATIENCE = 0.05  # seconds between two looks whether it ends meanwhile
 LAST_ANSWER = 1.0  # seconds that quitting waits for one
@@ -61,6 +61,7 @@ class TutorDriver(LinuxDriver):
         self._gauge = Gauge(self._file)
         self._file = cast(Any, self._gauge)
         self._read = 0  # keys and the like since the application last had done with all
+        self._is_obeying = False  # the last of them was a command, not text
         self._asked = 0.0  # when it was last asked
         self._answered = threading.Event()
         self._answered.set()
@@ -74,15 +75,27 @@ class TutorDriver(LinuxDriver):
             super().run_input_thread()
 
     def process_message(self, message: Message) -> None:
-        """In the thread that reads. However fast somebody types or pastes: what cannot be done yet is not read yet."""
+        """In the thread that reads. However fast somebody types or pastes: what cannot be done yet is not read yet.
+
+        A command is done before the next key: it may decide who gets that. Over a slow link they come together.
+        """
         if isinstance(message, CursorPosition):
             self._answered.set()
         self._read += 1
-        if self._read > BATCH:
+        if self._is_obeying or self._read > BATCH:
             self._read = 0
             while not (self._has_come_to_the_end() or self.exit_event.wait(PAUSE)):
                 pass
+        self._is_obeying = isinstance(message, Key) and not (message.is_printable and self._is_in_a_field())
         super().process_message(message)
+
+    def _is_in_a_field(self) -> bool:
+        """Whether the learner writes text."""
+        try:
+            focused = self._app.focused
+        except ScreenStackError:
+            return False
+        return hasattr(focused, "cursor_blink") and not getattr(focused, "read_only", False)
 
     def _has_come_to_the_end(self) -> bool:
         """Whether the application has done with what was read, once its loop has come around."""

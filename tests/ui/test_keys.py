@@ -18,6 +18,7 @@ class Slow:
         self.screen = self.focused = self
         self.taken = self.message_queue_size = 0
         self.busy = True
+        self.cursor_blink = True  # it is a field for text
 
     async def _post_message(self, _message: events.Event) -> None:
         self.taken += 1
@@ -43,6 +44,22 @@ async def test_t13_no_more_keys_are_read_than_the_application_takes() -> None:
         assert app.taken == 1000
     finally:
         driver.exit_event.set()  # the thread must end, or no test after this one would
+
+
+async def test_a_command_is_done_before_the_next_key() -> None:
+    app = Slow()
+    del app.cursor_blink
+    driver = TutorDriver(app)  # type: ignore[arg-type]
+    reading = asyncio.create_task(asyncio.to_thread(type_keys, driver, 3))
+    try:
+        await asyncio.wait([reading], timeout=0.5)
+        assert app.taken == 1
+        app.be_done()
+        await asyncio.wait_for(reading, SAFETY)
+        await asyncio.sleep(0)
+        assert app.taken == 3
+    finally:
+        driver.exit_event.set()
 
 
 async def test_an_application_that_ends_is_not_waited_for() -> None:

@@ -208,6 +208,7 @@ class Caller(asyncssh.SSHServer):
         self.socket = conn.get_extra_info("socket")
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
         take_small_pieces(conn._transport)
+        self._obey, conn.data_received = conn.data_received, self._taken_at_once  # type: ignore[method-assign]
         self.address = address_of(conn.get_extra_info("peername"))
         self._waits = self.door.arrived(self)
         if self._waits:
@@ -302,9 +303,13 @@ class Caller(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         self.identity = self._last
-        self._obey, self._turns = self.conn.data_received, Turns()
+        self._turns = Turns()
         self.conn.data_received = self._taken_by_turns  # type: ignore[method-assign]
         self.later(self.door.limits.idle, self._has_session)
+
+    def _taken_at_once(self, data: bytes, datatype: int | None = None) -> None:
+        acknowledge(self.socket)
+        self._obey(data, datatype)
 
     def _taken_by_turns(self, data: bytes, datatype: int | None = None) -> None:
         """Packets that mean nothing cost the server as much as any, and a client can send them without end."""
@@ -563,6 +568,14 @@ def received(connection: socket.socket) -> int:
         return struct.unpack_from("Q", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136), 128)[0]
     except (OSError, struct.error):
         return 0
+
+
+def acknowledge(connection: socket.socket) -> None:
+    """What has come, now. Until it is logged in, `ssh` keeps its next packet back for that (Nagle), and the system
+    waits 40 ms for an answer that it could go with: twice in each login."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def take_small_pieces(transport: asyncio.BaseTransport | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from wires import SAFETY, connect, connected, offered, resident, session, until_
 
 from dltutor.bench.clients import Client, Server, keygen
 from dltutor.serve import people, ssh
+from dltutor.serve.door import listener, unsent
 
 CLASS = 33  # learners who log in at once, behind one address
 BURST = 5.0  # seconds of a flood
@@ -374,7 +376,7 @@ async def test_s9_a_login_that_never_ends_is_cut(strict: Server) -> None:
 
     with pytest.raises((asyncssh.Error, OSError)):
         async with asyncio.timeout(SAFETY), connected(strict, client_factory=Endless):
-            pass
+            ssh.acknowledge(server)
     strict.event("cut", reason="login too long")
 
 
@@ -418,7 +420,7 @@ async def test_s10_a_signature_of_sha1_does_not_count_unasked(echo: Server) -> N
     pair.sign = lambda data: key.sign(data, b"ssh-rsa")
     with pytest.raises(asyncssh.PermissionDenied):
         async with asyncio.timeout(SAFETY), connected(echo, pair):
-            pass
+            ssh.acknowledge(server)
 
 
 # ---------------------------------------------------------------- codes
@@ -489,6 +491,21 @@ def test_who_is_not_admitted_reads_why(echo: Server, learner: Come) -> None:
     late = learner(echo, "full")
     assert late.code() == 1
     assert "The classroom is full." in late.text() and "Come again" in late.text()
+
+
+def test_nobody_waits_to_be_told_that_their_packet_has_come() -> None:
+    """As `ssh` does in the middle of a login, where the other side answers it late."""
+    opened = listener("127.0.0.1", 0)
+    with opened, socket.create_connection(opened.getsockname()) as client, opened.accept()[0] as server:
+        for _time in range(20):  # from now on the system takes it for a conversation, in which answers bring the news
+            client.send(b"question")
+            server.recv(100)
+            server.send(b"answer")
+            client.recv(100)
+        client.send(b"packet")
+        server.recv(100)
+        ssh.acknowledge(server)
+        assert not unsent(client)
 
 
 # ---------------------------------------------------------------- what asyncssh keeps to itself

@@ -376,7 +376,7 @@ async def test_s9_a_login_that_never_ends_is_cut(strict: Server) -> None:
 
     with pytest.raises((asyncssh.Error, OSError)):
         async with asyncio.timeout(SAFETY), connected(strict, client_factory=Endless):
-            ssh.acknowledge(server)
+            pass
     strict.event("cut", reason="login too long")
 
 
@@ -420,7 +420,7 @@ async def test_s10_a_signature_of_sha1_does_not_count_unasked(echo: Server) -> N
     pair.sign = lambda data: key.sign(data, b"ssh-rsa")
     with pytest.raises(asyncssh.PermissionDenied):
         async with asyncio.timeout(SAFETY), connected(echo, pair):
-            ssh.acknowledge(server)
+            pass
 
 
 # ---------------------------------------------------------------- codes

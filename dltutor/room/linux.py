@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -120,6 +122,20 @@ def no_new_privileges() -> None:
 
 def die_with_parent() -> None:
     prctl(PR_SET_PDEATHSIG, 9)
+
+
+def step_back(nice: int) -> None:
+    """Let others go first: this process, and the session that it is in."""
+    os.nice(nice)
+    hold_back(os.getpid())
+
+
+def hold_back(pid: int) -> None:
+    """Let the session of `pid` be as nice as this process. Among sessions kernels share the time out evenly, and how
+    nice a process is counts only within its own."""
+    if nice := os.nice(0):
+        with contextlib.suppress(OSError):  # a kernel that does not do so
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _checked(result: int, what: str) -> int:

@@ -38,7 +38,7 @@ OUT_OF_THE_WAY = 64  # above all descriptors that a child is given
 LAST_INSTRUCTIONS = 5.0  # seconds that a thread may take to be gone once it has ended
 NOT_BEGUN = 70  # exit code of a child that did not come as far as its main
 KINDS = ("readable", "writable", "hidden")  # of folders, for walls
-GENTLE = 5  # how nice those are to the others that nobody talks to: keys before steps
+GENTLE = 19  # how nice those are to the others that nobody talks to: keys before steps
 
 Order = dict[str, Any]
 
@@ -169,7 +169,7 @@ def _stand_alone(terminal: bool) -> None:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         return
     os.setpgid(0, 0)
-    os.nice(GENTLE)
+    linux.step_back(GENTLE)
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -269,7 +269,9 @@ async def test_it_is_gentle_and_holds_no_threads_but_its_own(engines):
     engine.send(Open("tiny"))
     await engine.until(Ready)
     pid = engine.child.pid
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= 5
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    autogroup = Path(f"/proc/{pid}/autogroup")
+    assert not autogroup.exists() or autogroup.read_text(encoding="ascii").endswith(" nice 19\n")
     assert os.sched_getscheduler(pid) == os.SCHED_BATCH
     assert len(os.listdir(f"/proc/{pid}/task")) == 2  # one trains, one listens
 

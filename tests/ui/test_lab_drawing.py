@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from screens import shown, text, until
+from textual._compositor import Compositor
 from textual.pilot import Pilot
 
 from dltutor import wire
@@ -118,6 +119,20 @@ async def test_in_a_terminal_too_small_nothing_is_drawn(home, monkeypatch):
         drawn, step = drawings(pilot, monkeypatch), pilot.app.engine.step
         await until(pilot, lambda: lab.state.step > step + 5)
         assert not drawn
+
+
+async def test_on_the_way_to_the_knobs_and_back_the_rest_of_the_screen_is_not_drawn_anew(home, monkeypatch):
+    async with training(home) as pilot:
+        whole: list[object] = []
+        draw_all = Compositor.render_full_update
+        monkeypatch.setattr(
+            Compositor, "render_full_update", lambda *rest, **options: (whole.append(1), draw_all(*rest, **options))[1]
+        )
+        await pilot.press("k")
+        await shown(pilot, "‹")
+        await pilot.press("k")
+        await until(pilot, lambda: "‹" not in text(pilot))
+        assert not whole
 
 
 async def test_for_nobody_nothing_is_drawn_it_is_said_and_a_key_goes_on(home, monkeypatch):

@@ -110,8 +110,7 @@ class LessonScreen(SizedScreen[None]):
 
     @property
     def lab(self) -> Lab | None:
-        found = self.query(Lab)
-        return found.first() if found else None
+        return self.query_one_optional(Lab)  # which remembers: a key asks for it often
 
     @property
     def trains(self) -> bool:

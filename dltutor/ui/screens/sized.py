@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual.reactive import Reactive
 from textual.screen import Screen, ScreenResultType
+from textual.widget import Widget
 
 from dltutor.ui.typed import InTutor
 
@@ -13,6 +15,7 @@ class SizedScreen(InTutor, Screen[ScreenResultType]):
     """Has the classes of its breakpoints at once. Textual sets them when it tells of a size, one picture too late."""
 
     KIND = ""  # as a teacher sees it: see wire.Here
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # who gets it, and who loses it, draw themselves
 
     def __init__(self) -> None:
         super().__init__()

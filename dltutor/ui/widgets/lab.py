@@ -133,6 +133,9 @@ class Lab(InTutor, Vertical):
         self.set_interval(REDRAW, self.tick)
         self.open()
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Nothing of it looks different then, and for each thing in it that would have to be found out."""
+
     def on_resize(self) -> None:
         self.set_class(self.size.height >= TALL or self.query_one(Knobs).has_focus, "-knobs")
         self.show_status()

@@ -105,6 +105,9 @@ class Reader(InTutor, VerticalScroll):
     class Scrolled(Message):
         """Another part of the section is seen."""
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Nothing of it looks different then, and for each thing in it that would have to be found out."""
+
     def __init__(self, lesson: Lesson, section: int, **options: Any) -> None:
         super().__init__(**options)
         self.lesson = lesson

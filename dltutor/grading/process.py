@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING
 from dltutor import i18n, wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
+from dltutor.room import linux
 from dltutor.service import Wire, serve
 
 if TYPE_CHECKING:
     from dltutor.grading.judge import Judge
     from dltutor.lesson.exercises import Exercise
+
+GENTLE = 10  # how nice a class's judges are to its sessions: keys before checks
 
 
 def main() -> None:
@@ -37,6 +40,7 @@ def work(inbox: SimpleQueue[wire.Command], sender: Wire) -> None:
     if walled:
         with contextlib.suppress(OSError):
             os.setsid()  # Ctrl+C at the server's terminal is not meant for its judges
+        linux.step_back(GENTLE)
     Grader(inbox, sender.send, walled).serve()
 
 

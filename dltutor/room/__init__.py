@@ -33,7 +33,7 @@ from typing import IO, Any
 
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.room import bubblewrap, cold, selftest, sentences, view, zygote
+from dltutor.room import bubblewrap, cold, linux, selftest, sentences, view, zygote
 from dltutor.room.limits import Limits, Outcome
 from dltutor.room.lock import confine, keeps_files_apart, lock_this_process
 from dltutor.room.watch import START_SECONDS, Ended
@@ -146,6 +146,8 @@ class Zygote:
             command, stdin=pipe, stdout=pipe, stderr=self._complaints,
             env=environment, cwd="/", start_new_session=True, bufsize=0,
         )  # fmt: skip
+        if LINUX:
+            linux.hold_back(self.pid)
         try:
             problem = self._heard(START_SECONDS)
         except OSError as error:

@@ -1,14 +1,18 @@
-"""One page of memory between a session and its class server: how often it may draw, and what that costs.
+"""What a session and its class server share: how often it may draw, what that costs, and whether it is its turn.
 
-The server writes `rate` and `congested`, the session all else. Nobody waits for anybody: both look when they need to.
+Of the page of memory the server writes `rate` and `congested`, the session all else. Nobody waits for anybody: both
+look when they need to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
 import struct
+import time
+from collections.abc import Callable
 
 SIZE = 4096
 FULL_RATE = 10.0  # drawings a second
@@ -53,3 +57,55 @@ class Page:
 
     def close(self) -> None:
         self.memory.close()
+
+
+class DrawingTurns:
+    """At most so many processes draw at the same moment: a key then waits for no more of them.
+
+    They are locks on the bytes of a file that all have open: the kernel gives back what a process held when it dies.
+    """
+
+    PATIENCE = 2.0  # seconds after which one draws without: whoever holds a turn for so long is out of its mind
+
+    def __init__(self, descriptor: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """The file behind `descriptor`, which stays the caller's."""
+        self._file, self._count = descriptor, os.fstat(descriptor).st_size
+        self._clock = clock
+        self._held: int | None = None
+        self._waits_since: float | None = None
+
+    @staticmethod
+    def create(count: int) -> int:
+        """The descriptor of a new file for so many turns, in which nobody can leave anything for others."""
+        descriptor = os.memfd_create("dltutor-turns", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(descriptor, count)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS | fcntl.F_SEAL_WRITE)
+        return descriptor
+
+    @property
+    def has_one(self) -> bool:
+        """Whether there is one to be had now, or waiting for it has been long enough."""
+        if self._take():
+            self.__exit__()
+            return True
+        now = self._clock()
+        self._waits_since = now if self._waits_since is None else self._waits_since
+        return now - self._waits_since >= self.PATIENCE
+
+    def __enter__(self) -> None:
+        """Take one, if there is one. Nobody waits here."""
+        self._take()
+        self._waits_since = None
+
+    def __exit__(self, *_fault: object) -> None:
+        if self._held is not None:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._held)
+            self._held = None
+
+    def _take(self) -> bool:
+        for place in range(self._count):
+            with contextlib.suppress(BlockingIOError, PermissionError):  # somebody has it
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                self._held = place
+                return True
+        return False

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.page import Page
+from dltutor.page import DrawingTurns, Page
 from dltutor.room import keeps_files_apart
 from dltutor.serve.budget import Budget
 from dltutor.serve.door import Door, Terminal
@@ -92,6 +92,7 @@ class Classroom:
         self.health = Health(settings.cores)
         self.sessions: dict[int, Session] = {}
         self.since = time.time()
+        self._turns_to_draw = DrawingTurns.create(settings.cores)  # for ever: sessions have it open
         self._zygotes = {name: Supervisor(name, settings.environment(), log) for name in (SESSIONS, ENGINES)}
         self.login = ""  # how learners do, with {name} in place of the name: ssh -p 2222 {name}@tutor.host
         self._numbers = 0
@@ -217,7 +218,7 @@ class Classroom:
             "hidden": [str(self.settings.state)],
         }
         order = {"environment": environment, "terminal": True, "walls": walls, "arguments": {"login": self.login}}
-        return await self._zygotes[SESSIONS].spawn(order, descriptors)
+        return await self._zygotes[SESSIONS].spawn(order, [*descriptors, self._turns_to_draw])
 
     async def start_engine(self, language: str, locked: bool, descriptor: int) -> Child:
         arguments = {"language": language, "locked": locked}

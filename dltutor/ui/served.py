@@ -23,7 +23,7 @@ from textual.screen import Screen
 from dltutor import i18n, ui, wire
 from dltutor.host import Host
 from dltutor.lesson import Lesson, exercises
-from dltutor.page import Page
+from dltutor.page import DrawingTurns, Page
 from dltutor.progress import Progress, schedule
 from dltutor.sitting import farewell
 from dltutor.ui.hosted import Hosted, told_of, trace_of
@@ -116,13 +116,14 @@ async def _shown(pilot: Pilot[Any], screen: type[Screen]) -> bool:
 
 
 def main(order: dict[str, Any], descriptors: list[int]) -> int:
-    """Show the application on this terminal until its learner leaves it. `descriptors`: the channel, the page."""
+    """Show the application on this terminal until its learner leaves it. `descriptors`: the channel, the page,
+    the turns."""
     logging.disable()
     warnings.simplefilter("ignore")  # what libraries complain of is nothing to show
-    channel, page = descriptors
+    channel, page, turns = descriptors
     host = Host(socket.socket(fileno=channel))
     try:
-        return _sit(order["arguments"], host, page)
+        return _sit(order["arguments"], host, page, turns)
     except Exception as error:  # outside the application, which tells of its own
         incident = os.urandom(4).hex()
         host.tell(wire.Crashed(incident, trace_of(error)))
@@ -130,12 +131,13 @@ def main(order: dict[str, Any], descriptors: list[int]) -> int:
         return 1
 
 
-def _sit(arguments: dict[str, Any], host: Host, page: int) -> int:
+def _sit(arguments: dict[str, Any], host: Host, page: int, turns: int) -> int:
     with Progress.open() as progress:
         i18n.use(arguments.get("language") or progress.preference("language", i18n.preferred()))
         look = look_of(recall=progress.preference)
         impose(look, os.environ)
         tutor = Hosted(progress, look, host, Page(page), arguments.get("login", ""))
+        tutor.turns = DrawingTurns(turns)
         tutor.asks_glyphs = is_worth_asking(os.environ, progress.preference)
         tutor.run()
         for line in () if tutor.return_code else farewell(tutor, progress):

@@ -18,7 +18,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,7 +34,7 @@ from textual.geometry import NULL_REGION, Region
 from textual.screen import Screen
 from textual.strip import Strip
 
-from dltutor.page import LIVE, Page
+from dltutor.page import LIVE, DrawingTurns, Page
 from dltutor.ui.pacer import Attention, Beat, Pacer
 
 if TYPE_CHECKING:
@@ -318,6 +318,7 @@ class TerminalMixin(_Base):
     """
 
     page: Page | None = None  # shared with a class server
+    turns: DrawingTurns | None = None  # shared with all of its sessions
     _difference: Difference | None = None
     _difference_size: Any = None
     _painted: list[str] | None = None  # in a frame: what goes out at its end
@@ -358,14 +359,17 @@ class TerminalMixin(_Base):
         return bool(self.page and self.page.congested) or writing()
 
     def may_draw(self) -> bool:
-        """Whether the terminal has shown the last frame, the rate allows another one, and somebody looks."""
-        return self.pacer.may_draw() and not self.congested() and self._beat.allows(self.rate)
+        """Whether the terminal has shown the last frame, the rate allows another one, somebody looks, and not too many
+        others draw."""
+        in_time = self.pacer.may_draw() and not self.congested() and self._beat.allows(self.rate)
+        return in_time and (not self.turns or self.turns.has_one)
 
     @contextmanager
     def frame(self) -> Iterator[None]:
         """Around the drawing of a picture: what is painted goes out in one piece, and its arrival is asked for."""
         self._painted, self._question_due = [], False
-        yield
+        with self.turns or nullcontext():
+            yield
         painted, self._painted = "".join(self._painted), None
         if painted:
             self._send(painted, "" if self._question_due else self._question())

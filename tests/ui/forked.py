@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyte
 
-from dltutor.page import Page
+from dltutor.page import DrawingTurns, Page
 from dltutor.ui import served
 
 SESSIONS = 8
@@ -78,7 +78,7 @@ class Session:
             self.server.close()
             os.environ.update(DLTUTOR_HOME=str(home), TERM="xterm-256color", DLTUTOR_GLYPHS="braille")
             before = set(sys.modules)
-            code = served.main({"arguments": {}}, [channel, page])
+            code = served.main({"arguments": {}}, [channel, page, DrawingTurns.create(1)])
             os.write(told, json.dumps(sorted(set(sys.modules) - before)).encode())
         except BaseException:
             traceback.print_exc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Label, Markdown
 
-from dltutor.page import Page
+from dltutor.page import DrawingTurns, Page
 from dltutor.ui.pacer import Attention, Pacer
 from dltutor.ui.plots import curves, demo, heat
 from dltutor.ui.plots.cells import Cells
@@ -501,6 +502,23 @@ async def test_a_server_that_wants_fewer_drawings_gets_them(page):
         await until(app.may_draw, pilot)
         page.congested = 1.0
         assert not app.may_draw()
+
+
+async def test_while_as_many_draw_as_may_none_more_does():
+    async with painter() as (pilot, _glass):
+        file = DrawingTurns.create(1)
+        pilot.app.turns = DrawingTurns(file)
+        draws = os.fork()
+        if not draws:
+            with DrawingTurns(file):
+                signal.pause()
+        await until(lambda: not pilot.app.may_draw(), pilot)
+        os.kill(draws, signal.SIGKILL)
+        os.waitpid(draws, 0)
+        assert pilot.app.may_draw()
+        with pilot.app.frame():
+            pilot.app.query_one(Rows).show("one", "")
+        os.close(file)
 
 
 async def test_for_nobody_nothing_is_drawn_and_any_key_goes_on():

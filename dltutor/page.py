@@ -39,6 +39,7 @@ class Page:
     congested = _Field(8, "=d")  # not 0: what it has drawn has not left this machine yet
     cost = _Field(16, "=d")  # seconds of processor that a drawing takes, smoothed
     drawn = _Field(24, "=d")  # when it last drew, on the monotonic clock; 0: never
+    drawings = _Field(40, "=d")  # that there were
     round_trip = _Field(32, "=d")  # seconds to the terminal and back; 0: not known
 
     def __init__(self, descriptor: int) -> None:

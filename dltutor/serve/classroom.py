@@ -15,9 +15,9 @@ from weakref import WeakValueDictionary
 from dltutor import __version__, i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.page import DrawingTurns, Page
+from dltutor.page import DrawingTurns
 from dltutor.room import keeps_files_apart
-from dltutor.serve.budget import Budget
+from dltutor.serve.budget import Budget, Drawing
 from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.grades import Grades
@@ -114,7 +114,7 @@ class Classroom:
                 raise outcome
         for zygote in self._zygotes.values():
             self._spawn(zygote.keep())
-        self._spawn(self.budget.run(self._pages))
+        self._spawn(self.budget.run(self._drawings))
         self._spawn(self.health.run(lambda: [session.pid for session in self._here()], self._beat))
         tell(self._how_it_grades())
         if os.getuid() == 0:
@@ -160,8 +160,8 @@ class Classroom:
         """Without those that have just ended."""
         return [session for session in self.sessions.values() if not session.ended.done()]
 
-    def _pages(self) -> Iterator[Page]:
-        return (session.page for session in self._here())
+    def _drawings(self) -> Iterator[Drawing]:
+        return ((session.page, [engine.pid for engine in session.engines]) for session in self._here())
 
     # ------------------------------------------------------------ who comes
 

@@ -386,6 +386,7 @@ class TerminalMixin(_Base):
             cost = spent - self._spent
             page.cost = page.cost * 0.9 + cost * 0.1 if page.cost else cost
         page.drawn, self._spent = now, spent
+        page.drawings += 1
 
     def _question(self) -> str:
         """What asks the terminal whether it has come so far."""

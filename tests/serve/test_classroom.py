@@ -260,7 +260,7 @@ async def test_a_session_that_has_just_ended_disturbs_nobody(classroom: Classroo
 
     def look_at_once() -> None:
         close()
-        seen.append(len(classroom.status()["sessions"]) + len(list(classroom._pages())) + classroom.say("hello"))
+        seen.append(len(classroom.status()["sessions"]) + len(list(classroom._drawings())) + classroom.say("hello"))
 
     session._close = look_at_once  # type: ignore[method-assign]
     session.hang_up()

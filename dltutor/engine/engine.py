@@ -26,6 +26,7 @@ from dltutor.kernels.own import Own, compile_own
 from dltutor.lesson import Heading, load_front_matter
 from dltutor.lesson.course import built_in, catalogue
 
+BUNCH = 0.07  # seconds that a step may be late, so that several are taken at once: to wake up for one costs as much
 CLEAR = f"dltutor/kernels/clear.py:{clear.__name__}"  # every backward pass starts with it
 
 
@@ -75,7 +76,8 @@ class Engine:
         """Seconds until the next step; None: nothing is to be done until a command comes."""
         if not (self.run and (self.running or self.steps_left)):
             return None
-        return max(0.0, self.due - time.monotonic()) if self.running and self.pace else 0.0
+        early = self.due - time.monotonic() if self.running and self.pace else 0.0
+        return early + BUNCH if early > 0 else 0.0
 
     def obey(self, command: wire.Command) -> None:
         match command:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
+from dltutor.engine.engine import Engine
+from dltutor.engine.run import Run
 from dltutor.wire import (
     Failed,
     Finished,
@@ -172,6 +176,15 @@ def test_a_run_can_be_paced(tiny):
     tiny.send(Pause())
     assert tiny.until(Paused).step <= 1
     stopped(tiny)
+
+
+def test_at_a_quick_pace_it_wakes_up_for_several_steps_and_at_a_slow_one_for_each():
+    engine = Engine(SimpleQueue(), lambda event: None)
+    engine.run, engine.running = Run(lambda knobs, random: iter(()), Start()), True
+    for pace, least in ((100.0, 5), (3.0, 1)):
+        engine.pace, engine.due = pace, time.monotonic() + 1 / pace
+        steps = math.floor(pace * engine.wait())
+        assert least <= steps < least + 4
 
 
 def test_stopping_keeps_the_engine_for_another_start(tiny):

@@ -75,7 +75,7 @@ def pen_of(style: Style | None, system: ColorSystem) -> Pen:
 
 
 @lru_cache(maxsize=4096)
-def _blank(pen: Pen) -> Pen:
+def blank(pen: Pen) -> Pen:
     """The pen for a space: without attributes its foreground does not show."""
     return pen if pen.attributes or pen.link else Pen("", _ANY_FG, pen.bg)
 
@@ -109,13 +109,13 @@ def line_of(strips: Iterable[Strip], system: ColorSystem) -> Line:
 
 
 # Printable characters of one cell about which all terminals agree: Latin, dashes, arrows, lines, blocks, braille.
-_simple = re.compile("[ -~\u00a1-\u02ff\u2010-\u2027\u2190-\u25fc\u2600-\u28ff]*").fullmatch
+is_simple = re.compile("[ -~\u00a1-\u02ff\u2010-\u2027\u2190-\u25fc\u2600-\u28ff]*").fullmatch
 # Those about which they do not: combining marks, joiners, variation selectors, emoji.
 _fragile = re.compile("[\u0300-\u036f\u200b-\u200f\u20d0-\u20ff\ufe00-\ufe0f\U0001f000-\U0001ffff]").match
 
 
 def _append(line: Line, text: str, pen: Pen) -> None:
-    if not _simple(text):
+    if not is_simple(text):
         for character in text:
             _append_character(line, character, pen)
         return
@@ -123,10 +123,10 @@ def _append(line: Line, text: str, pen: Pen) -> None:
     if " " not in text:
         line.pens.extend([pen] * len(text))
     elif text.isspace():
-        line.pens.extend([_blank(pen)] * len(text))
+        line.pens.extend([blank(pen)] * len(text))
     else:
-        blank = _blank(pen)
-        line.pens.extend([blank if character == " " else pen for character in text])
+        on_blank = blank(pen)
+        line.pens.extend([on_blank if character == " " else pen for character in text])
 
 
 def _append_character(line: Line, character: str, pen: Pen) -> None:
@@ -137,7 +137,7 @@ def _append_character(line: Line, character: str, pen: Pen) -> None:
             line.text[-1] += character
         return
     line.text.extend([character, ""][:size])
-    line.pens.extend([_blank(pen) if character == " " else pen] * size)
+    line.pens.extend([blank(pen) if character == " " else pen] * size)
 
 
 # ---------------------------------------------------------------- the difference
@@ -418,11 +418,17 @@ class TerminalMixin(_Base):
 
     # ------------------------------------------------------------ past the compositor
 
-    def paint(self, widget: Widget, rows: Iterable[tuple[int, Strip]]) -> bool:
-        """Put rows of a widget's content on the terminal at once; False where the compositor has to draw them."""
+    @property
+    def colour_system(self) -> ColorSystem:
+        """How many colours the terminal is sent."""
+        return self.console._color_system or ColorSystem.TRUECOLOR
+
+    def paint(self, widget: Widget, pieces: Iterable[tuple[int, int, Line]]) -> bool:
+        """Put pieces of a widget's content (row, column, cells) on the terminal at once; False where the compositor
+        has to draw them."""
         try:
             place = self._clear_place(widget)
-            painted = "" if place is None else self._painting(widget, place, rows)
+            painted = "" if place is None else self._painting(widget, place, pieces)
         except Exception:  # whatever has changed inside Textual: its compositor knows
             self._forget()
             place = None
@@ -435,13 +441,12 @@ class TerminalMixin(_Base):
             self._send(painted)
         return True
 
-    def _painting(self, widget: Widget, place: Region, rows: Iterable[tuple[int, Strip]]) -> str:
+    def _painting(self, widget: Widget, place: Region, pieces: Iterable[tuple[int, int, Line]]) -> str:
         assert self._difference
-        rows, above = list(rows), widget.gutter.top
-        widget._styles_cache.set_dirty(*(Region(0, above + y, 1, 1) for y, _strip in rows))
-        system = self.console._color_system or ColorSystem.TRUECOLOR
-        lines = [(place.y + y, place.x, line_of([strip], system)) for y, strip in rows]
-        return self._difference.encode(lines, self.size.width)
+        pieces, above = list(pieces), widget.gutter.top
+        widget._styles_cache.set_dirty(*(Region(0, above + y, 1, 1) for y, _x, _line in pieces))
+        placed = ((place.y + y, place.x + x, line) for y, x, line in pieces)
+        return self._difference.encode(placed, self.size.width)
 
     def _clear_place(self, widget: Widget) -> Region | None:
         """Where a widget's content stands on the terminal, if all of it is seen and shown as the widget draws it."""

@@ -6,7 +6,7 @@ A wide character (Chinese) takes two cells: its code, then FILLER.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 DEFAULT = -1
+BLANK = -2  # in the place of a foreground: none shows
 TRUE = 1 << 24
 FILLER = 0
 SPACE = 32
@@ -147,6 +148,15 @@ class Cells:
             starts, [*starts[1:], self.width], fg[starts].tolist(), bg[starts].tolist(), strict=True
         ):
             yield letters[start:end].replace("\0", ""), front, back
+
+    def letters(self, y: int) -> str:
+        """Row `y`, a character a cell; halves of wide ones are as they were drawn."""
+        return _decoded(self.ch[y])
+
+    def colours(self, y: int, left: int, right: int) -> Iterable[tuple[int, int]]:
+        """Foreground (BLANK where none shows) and background of each cell of a row."""
+        ch, fg, bg = self.ch[y, left:right], self.fg[y, left:right], self.bg[y, left:right]
+        return zip(np.where(ch == SPACE, BLANK, fg).tolist(), bg.tolist(), strict=True)
 
     def changed(self, old: Cells) -> list[tuple[int, int, int]]:
         """(row, first column, column after the last) wherever these cells differ from `old` of the same size."""

@@ -12,6 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from dltutor.ui.terminal import Line, line_of
 from dltutor.ui.typed import InTutor
 
 
@@ -25,8 +26,12 @@ class Painted(InTutor, Widget):
 
     def repaint(self, changed: Sequence[tuple[int, int, int]]) -> None:
         """Show what has changed: (row, first column, column after the last)."""
-        if not self.app.paint(self, ((y, self.render_line(y)) for y, _left, _right in changed)):
+        if not self.app.paint(self, (self.piece(y, left, right) for y, left, right in changed)):
             self.refresh(*(Region(left, y, right - left, 1) for y, left, right in changed))
+
+    def piece(self, y: int, _left: int, _right: int) -> tuple[int, int, Line]:
+        """Row, column and cells that hold at least this part of row `y`."""
+        return y, 0, line_of([self.render_line(y)], self.app.colour_system)
 
 
 class Words(Painted):

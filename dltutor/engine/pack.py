@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,20 @@ LEVELS = 254  # of u1; level 255 says NaN
 
 def pack(value: Any) -> Any:
     """`value` (a picture, or anything inside one) with each array in the dtype that its field names."""
-    if is_dataclass(value) and not isinstance(value, type):
-        packed = {f.name: _field(getattr(value, f.name), f.metadata.get("dtype")) for f in fields(value)}
-        return replace(value, **packed)
+    kind = type(value)
+    if is_dataclass(kind):
+        return kind(*(_field(getattr(value, name), dtype) for name, dtype in _dtypes(kind)))
     if isinstance(value, list | tuple):
-        return type(value)(pack(item) for item in value)
+        return kind(pack(item) for item in value)
     if isinstance(value, np.generic):
         return value.item()
     return value
+
+
+@lru_cache
+def _dtypes(kind: type) -> list[tuple[str, str | None]]:
+    """The fields of a picture, and how each crosses."""
+    return [(f.name, f.metadata.get("dtype")) for f in fields(kind)]
 
 
 def _field(value: Any, dtype: str | None) -> Any:
@@ -38,7 +45,8 @@ def plain(values: np.ndarray, dtype: str) -> Array:
 def quantised(values: np.ndarray) -> Array:
     """255 levels over the range of the finite values: an error of at most 1/508 of it, a byte an element."""
     finite = np.isfinite(values)
-    low, high = (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 1.0)
+    good = values if finite.all() else values[finite]
+    low, high = (float(good.min()), float(good.max())) if good.size else (0.0, 1.0)
     scale = LEVELS / (high - low) if high > low else 0.0
-    levels = np.where(finite, np.rint((np.where(finite, values, low) - low) * scale), 255)
-    return Array("u1", values.shape, levels.astype(np.uint8).tobytes(), low, high)
+    levels = (np.where(finite, values, low) - low) * scale
+    return Array("u1", values.shape, np.where(finite, np.rint(levels), 255).astype(np.uint8).tobytes(), low, high)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 from math import isqrt
 from typing import Any
@@ -95,8 +96,9 @@ def measure(net: Sequential, loss: SoftmaxCrossEntropy, data: Dataset) -> tuple[
 
 def probabilities(y: np.ndarray) -> np.ndarray:
     """Softmax over the last axis; the highest score is subtracted first, so that exp cannot overflow."""
-    e = np.exp(y - y.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    classes = np.ascontiguousarray(y.T)  # NumPy is quick along long axes
+    e = np.exp(classes - classes.max(axis=0))
+    return (e / e.sum(axis=0)).T
 
 
 # ---------------------------------------------------------------- pictures
@@ -109,23 +111,23 @@ def draw(net: Sequential, data: Dataset, activation: str) -> dict[str, Picture]:
 
 
 def over_plane(net: Sequential, data: Dataset, activation: str) -> dict[str, Picture]:
-    return {"boundary": boundary(net, data), "neurons": neurons(net, data, activation)}
-
-
-def boundary(net: Sequential, data: Dataset) -> Heat:
-    """The probability of class 1 at every point of a grid, the line where it is one half, and the samples."""
     x, y = frame(data)
+    return {"boundary": boundary(net, data, x, y), "neurons": neurons(net, activation, x, y)}
+
+
+def boundary(net: Sequential, data: Dataset, x: Interval, y: Interval) -> Heat:
+    """The probability of class 1 at every point of a grid, the line where it is one half, and the samples."""
     p = probabilities(net.host(net.predict(grid(x, y, GRID))))[:, 1]
     points = Points(data.x[:, 0], data.x[:, 1], data.t.astype(np.uint8))
     return Heat(x, y, p.reshape(GRID, GRID), iso=(0.5,), points=points, classes=data.classes)
 
 
-def neurons(net: Sequential, data: Dataset, activation: str) -> Images:
+def neurons(net: Sequential, activation: str, x: Interval, y: Interval) -> Images:
     """The output of each hidden neuron over the plane, as a thumbnail; "2.7" is neuron 7 of layer 2.
 
     The first of each layer, then the second of each: where there is room for a few only, they are of all layers.
     """
-    outputs = hidden_outputs(net, grid(*frame(data), THUMBNAIL), activation)
+    outputs = hidden_outputs(net, grid(x, y, THUMBNAIL), activation)
     widest = max(h.shape[1] for h in outputs)
     order = [(i, m) for m in range(widest) for i, h in enumerate(outputs) if m < h.shape[1]][:NEURONS]
     thumbnails = np.stack([outputs[i][:, m].reshape(THUMBNAIL, THUMBNAIL) for i, m in order])
@@ -157,6 +159,7 @@ def frame(data: Dataset) -> tuple[Interval, Interval]:
     return (x1, x2), (y1, y2)
 
 
+@lru_cache(maxsize=4)
 def grid(x: Interval, y: Interval, side: int) -> np.ndarray:
     """side * side points over the rectangle as rows (x1, x2), the top row of the picture first."""
     x1, x2 = np.meshgrid(np.linspace(*x, side), np.linspace(y[1], y[0], side))
@@ -205,8 +208,16 @@ def of_layers(net: Sequential) -> dict[str, Picture]:
 
 def histograms(layers: Sequence[np.ndarray], low: float, high: float, label: str) -> Histograms:
     """For each layer the share of its numbers in each bin; what lies outside is counted in the bin at that end."""
-    counts = [np.histogram(np.clip(values, low, high), BINS, (low, high))[0] / values.size for values in layers]
+    inner = edges(low, high)
+    places = [np.searchsorted(inner, values.ravel(), side="right") for values in layers]
+    counts = [np.bincount(place, minlength=BINS)[:BINS] / place.size for place in places]
     return Histograms(tuple(str(i) for i in range(1, len(counts) + 1)), np.stack(counts), low, high, label)
+
+
+@lru_cache(maxsize=16)
+def edges(low: float, high: float) -> np.ndarray:
+    """Where one bin ends and the next begins; after the last one comes what is no number."""
+    return np.append(np.linspace(low, high, BINS + 1, dtype=np.float32)[1:-1], np.float32(np.nan))
 
 
 def confusion(net: Sequential, data: Dataset) -> Confusion:

@@ -65,10 +65,9 @@ def _limit(name: str, value: int) -> None:
         resource.setrlimit(kind, (lowest, lowest))
 
 
-def take_places(output: int, reply: int) -> int:
-    """Nothing is open but 0 (empty), 1 and 2 (what is printed) and the reply, whose number is returned."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    high = [os.dup(descriptor) for descriptor in (nothing, output, reply)]
+def take_places(request: int, output: int, reply: int) -> int:
+    """Nothing is open but 0 (the request), 1 and 2 (what is printed) and the reply, whose number is returned."""
+    high = [os.dup(descriptor) for descriptor in (request, output, reply)]
     while min(high) < 4:  # out of the way of the places to be taken
         high = [os.dup(descriptor) for descriptor in high]
     for descriptor, place in zip((high[0], high[1], high[1], high[2]), range(4), strict=True):

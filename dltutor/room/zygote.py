@@ -1,4 +1,5 @@
-"""A Python that has loaded all that a run needs, and forks a child for each one: no run waits for Numba to load.
+"""A Python that has loaded all that a run needs, and forks a child for each one: no run waits for Numba to load, nor,
+as a rule, for its walls: the next child stands behind its own while nobody waits yet.
 
 It is started with an empty environment and never runs a line of the learner's itself; where there are walls that can be
 forked with, it stands behind them. Over its pipes go messages: their length, then their bytes. A message to it is a
@@ -47,11 +48,15 @@ def main(tier: str, worker: str, seen: str) -> NoReturn:
     gc.collect()
     gc.freeze()
     write(replies, b"")
+    spare: _Child | None = None
     while message := read(requests):
         header, _newline, request = message.partition(b"\n")
         order = json.loads(header)
-        task = partial(place.run, work[order["probe"]], request, Limits(**order["limits"]))
-        write(replies, _watched(task, place, Limits(**order["limits"]), requests))
+        limits = Limits(**order["limits"])
+        if not (spare and spare.waits_with(limits)):
+            spare = _Child(place, work, limits)
+        write(replies, spare.follow(order["probe"], request, requests))
+        spare = _Child(place, work, limits) if place.alone else None
     os._exit(0)
 
 
@@ -62,11 +67,47 @@ def loaded(worker: str) -> tuple[inside.Work, inside.Work]:
     return importlib.import_module(worker).work if worker else selftest.probe, selftest.probe
 
 
+class _Child:
+    """Stands behind its walls and waits for a request; then it serves that one, and ends."""
+
+    def __init__(self, place: _Place, work: tuple[inside.Work, inside.Work], limits: Limits) -> None:
+        self.place, self.limits = place, limits
+        (request, self.request), (self.output, output), (self.reply, reply) = os.pipe(), os.pipe(), os.pipe()
+        self.pid = place.fork()
+        if not self.pid:
+            _run(partial(place.run, work, limits), request, output, reply)
+        for theirs in (request, output, reply):
+            os.close(theirs)
+
+    def waits_with(self, limits: Limits) -> bool:
+        """Whether it can be asked; if not, it is ended."""
+        if limits == self.limits and not os.waitpid(self.pid, os.WNOHANG)[0]:
+            return True
+        self._let_go(self.request, self.output, self.reply)  # at the end of its input it goes
+        with contextlib.suppress(ChildProcessError):  # it had gone
+            os.waitpid(self.pid, 0)
+        return False
+
+    def follow(self, probe: bool, request: bytes, lifeline: IO[bytes]) -> bytes:
+        """Ask, and see what comes of it."""
+        with os.fdopen(self.request, "wb", buffering=0) as pipe, contextlib.suppress(BrokenPipeError):  # it has gone
+            write_all(pipe, bytes([probe]) + request)
+        watch = Watch(self.pid, self.reply, self.output, self.limits, partial(self.place.kill, self.pid))
+        ended = watch.follow(lifeline.fileno())
+        self._let_go(self.output, self.reply)
+        return ended.pack()
+
+    def _let_go(self, *ends: int) -> None:
+        for end in ends:
+            os.close(end)
+
+
 class _Place:
     """Where the children of this process run: behind the walls of `tier`."""
 
     def __init__(self, tier: str, view: View) -> None:
         self.tier, self.view = tier, view
+        self.alone = tier in ("namespaces", "bubblewrap")  # the processes of others don't count
         if tier == "landlock":
             landlock.require()
         self.pieces = list(view.pieces()) if tier == "landlock" else []
@@ -82,43 +123,32 @@ class _Place:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
 
-    def run(self, work: inside.Work, request: bytes, limits: Limits, output: int, reply: int) -> NoReturn:
+    def run(self, work: tuple[inside.Work, inside.Work], limits: Limits, *pipes: int) -> NoReturn:
         os.setsid()
         if self.inside:
             namespaces.settle(self.inside, limits.scratch)
-        reply = inside.take_places(output, reply)
-        inside.limit(limits, alone=self.tier in ("namespaces", "bubblewrap"))
+        reply = inside.take_places(*pipes)
+        inside.limit(limits, self.alone)
         if self.tier == "landlock":
             landlock.restrict(self.pieces, self.view.folders())
         if self.tier != "limits":
             linux.drop_capabilities()
             linux.die_with_parent()
             seccomp.restrict(read_only=not self.inside)
+        with os.fdopen(0, "rb", buffering=0, closefd=False) as pipe:
+            told = pipe.readall()
+        if not told:  # nobody asks any more
+            os._exit(0)
         gc.enable()
-        inside.serve(work, request, reply)
+        inside.serve(work[told[0]], told[1:], reply)
 
 
-def _watched(task: Callable[..., NoReturn], place: _Place, limits: Limits, lifeline: IO[bytes]) -> bytes:
-    """Fork a child for `task`, and follow it to its end."""
-    output, printing = os.pipe()
-    reply, replying = os.pipe()
-    child = place.fork()
-    if not child:
-        _run(task, printing, replying)
-    os.close(printing)
-    os.close(replying)
-    ended = Watch(child, reply, output, limits, partial(place.kill, child)).follow(lifeline.fileno())
-    os.close(output)
-    os.close(reply)
-    return ended.pack()
-
-
-def _run(task: Callable[..., NoReturn], printing: int, replying: int) -> NoReturn:
+def _run(task: Callable[..., NoReturn], *pipes: int) -> NoReturn:
     """A child must never return into the loop of its parent."""
     try:
-        task(printing, replying)
+        task(*pipes)
     except BaseException as error:
-        os.write(printing, f"the room: {type(error).__name__}: {error}\n".encode())
+        os.write(pipes[1], f"the room: {type(error).__name__}: {error}\n".encode())
     finally:
         os._exit(1)
 
@@ -135,7 +165,11 @@ def _claim_pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def write(stream: IO[bytes], message: bytes) -> None:
-    left = memoryview(LENGTH.pack(len(message)) + message)
+    write_all(stream, LENGTH.pack(len(message)) + message)
+
+
+def write_all(stream: IO[bytes], content: bytes) -> None:
+    left = memoryview(content)
     while left:
         left = left[stream.write(left) or 0 :]
 

@@ -492,6 +492,20 @@ def test_a_warm_python_that_is_gone_is_replaced():
 
 
 @needs_linux
+def test_the_next_run_waits_behind_its_walls_and_is_replaced_if_it_has_gone():
+    if isinstance(found := opened("namespaces", "present"), str):
+        pytest.skip(found)
+    with_worker = room.open_room("namespaces", WORKER)
+    assert fine(with_worker)
+    wait_until(lambda: waiting(with_worker))
+    spare = waiting(with_worker)[0]
+    os.kill(spare, 9)
+    wait_until(lambda: not is_running(spare))
+    assert fine(with_worker)
+    with_worker.close()
+
+
+@needs_linux
 @pytest.mark.parametrize("tier", WALLED)
 def test_a_room_outlives_the_thread_that_opened_it(tier):
     if isinstance(found := opened(tier, "present"), str):
@@ -524,6 +538,12 @@ with_worker.run(b"import ctypes, time; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); t
     opener.wait()
     opener.stdout.close()
     wait_until(lambda: not any(map(is_running, family)))
+
+
+def waiting(with_worker: Any) -> list[int]:
+    """Of the processes of a room, those under a filter of system calls: the warm Python itself has none."""
+    status = {pid: Path(f"/proc/{pid}/status") for pid in descendants(with_worker._zygote.pid)}
+    return [pid for pid, file in status.items() if "Seccomp:\t2" in file.read_text(encoding="utf-8")]
 
 
 def descendants(pid: int) -> list[int]:

@@ -53,6 +53,10 @@ class Beat:
     def allows(self, rate: float) -> bool:
         return rate > 0 and self._clock() >= self._last + 1 / rate
 
+    def left(self, rate: float) -> float:
+        """Seconds until the next one is allowed."""
+        return max(0.0, self._last + 1 / rate - self._clock()) if rate > 0 else math.inf
+
     def drawn(self, rate: float) -> None:
         """Half an interval is left for what comes early."""
         self._last = max(self._last + 1 / rate, self._clock() - 0.5 / rate)

@@ -364,6 +364,11 @@ class TerminalMixin(_Base):
         in_time = self.pacer.may_draw() and not self.congested() and self._beat.allows(self.rate)
         return in_time and (not self.turns or self.turns.has_one)
 
+    @property
+    def pause_of_drawing(self) -> float:
+        """Seconds in which `may_draw` need not be asked."""
+        return self._beat.left(self.rate)
+
     @contextmanager
     def frame(self) -> Iterator[None]:
         """Around the drawing of a picture: what is painted goes out in one piece, and its arrival is asked for."""

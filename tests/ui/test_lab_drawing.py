@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,12 +15,13 @@ from textual._compositor import Compositor
 from textual.pilot import Pilot
 
 from dltutor import wire
+from dltutor.page import FULL_RATE, Page
 from dltutor.progress import Progress
 from dltutor.ui.app import Tutor
 from dltutor.ui.pacer import Attention
 from dltutor.ui.plots.look import Look
 from dltutor.ui.widgets.board import Board
-from dltutor.ui.widgets.lab import Lab
+from dltutor.ui.widgets.lab import REDRAW, Lab
 from dltutor.wire import Array
 
 pytestmark = pytest.mark.usefixtures("labs")
@@ -133,6 +135,42 @@ async def test_on_the_way_to_the_knobs_and_back_the_rest_of_the_screen_is_not_dr
         await pilot.press("k")
         await until(pilot, lambda: "‹" not in text(pilot))
         assert not whole
+
+
+async def test_a_lab_that_waits_for_its_learner_does_nothing(home, monkeypatch):
+    async with training(home) as pilot:
+        lab, app = pilot.app.screen.query_one(Lab), pilot.app
+        app.engine.started = False  # it says nothing more
+        ticks: list[int] = []
+        beats: list[int] = []
+        draw = lab.draw
+        app.set_interval(REDRAW, lambda: beats.append(1))
+        await until(pilot, lambda: len(beats) >= 5)
+        monkeypatch.setattr(lab, "draw", lambda: (ticks.append(1), draw()))
+        await until(pilot, lambda: len(beats) >= 10)
+        assert not ticks
+        app.engine.started = True
+        drawn = drawings(pilot, monkeypatch)
+        app.engine.deliver()
+        await until(pilot, lambda: drawn)
+
+
+async def test_where_drawings_are_rare_the_lab_does_not_look_ten_times_for_each(home, monkeypatch):
+    async with training(home) as pilot:
+        lab, app = pilot.app.screen.query_one(Lab), pilot.app
+        page, descriptor = Page.create()
+        os.close(descriptor)
+        app.page, page.rate = page, 1.0
+        ticks: list[int] = []
+        draw = lab.draw
+        monkeypatch.setattr(lab, "draw", lambda: (ticks.append(1), draw()))
+        drawn, step = drawings(pilot, monkeypatch), app.engine.step
+        await until(pilot, lambda: len(drawn) >= 3)
+        assert len(ticks) <= 5 * len(drawn) and app.engine.step > step
+        page.rate = FULL_RATE
+        await until(pilot, lambda: len(drawn) >= 10)
+        app.page = None
+        page.close()
 
 
 async def test_for_nobody_nothing_is_drawn_it_is_said_and_a_key_goes_on(home, monkeypatch):

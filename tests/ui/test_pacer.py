@@ -69,6 +69,17 @@ def test_a_terminal_that_never_answers_gets_a_frame_every_two_seconds(clock):
     assert len(late) > 30
 
 
+def test_it_is_known_for_how_long_nothing_will_be_drawn(clock):
+    beat = Beat(clock)
+    assert beat.left(2.0) == 0
+    beat.drawn(2.0)
+    clock.now += beat.left(2.0) - 0.01
+    assert not beat.allows(2.0)
+    clock.now += 0.02
+    assert beat.allows(2.0) and beat.left(2.0) == 0
+    assert beat.left(0.0) == math.inf
+
+
 @pytest.mark.parametrize("rate", [10.0, 4.0, 0.5])
 def test_a_rate_is_kept_and_a_tick_that_comes_early_is_not_lost(clock, rate):
     beat, frames = Beat(clock), 0

@@ -32,6 +32,7 @@ from dltutor.ui.widgets.painted import Words
 
 PACES = {3.0: "slow", 30.0: "normal", 300.0: "fast", 0.0: "max"}
 REDRAW = 0.1  # seconds between two drawings
+LONGEST_REST = 1.0  # seconds until the next look whether drawings may follow each other more quickly again
 TALL = 30  # rows from which the knobs are always open
 TRACE_LINES = 8  # of a fault
 PRINTED_SHOWN = 10  # lines
@@ -130,7 +131,7 @@ class Lab(InTutor, Vertical):
         yield Knobs(self.lesson.knobs, self.knobs)
 
     def on_mount(self) -> None:
-        self.set_interval(REDRAW, self.tick)
+        self._ticks = self.set_interval(REDRAW, self.tick)
         self.open()
 
     def watch_has_focus(self, _has_focus: bool) -> None:
@@ -148,6 +149,7 @@ class Lab(InTutor, Vertical):
 
     def open(self) -> None:
         """Start an engine, in place of a dead one where there is one."""
+        self.go_on()
         self.run_worker(self._serve(), group="engine")
 
     async def _serve(self) -> None:
@@ -200,6 +202,23 @@ class Lab(InTutor, Vertical):
         if self.own and self._watchdog.tick(REDRAW, self.state.status):
             self.give_up(self.state.status)
         self.draw()
+        self.rest()
+
+    def rest(self) -> None:
+        """Until there is something to draw, and it may be: where many share a machine, looking costs as much."""
+        seconds = min(self.app.pause_of_drawing, LONGEST_REST)
+        if self.own:  # the watchdog counts ticks
+            return
+        if not self.state.started or self._drawn == self._paid == self.state.deliveries:
+            self._ticks.pause()  # something will be heard
+        elif seconds > 2 * REDRAW:
+            self._resting = True
+            self._ticks.pause()
+            self.set_timer(seconds, self.go_on)
+
+    def go_on(self) -> None:
+        self._resting = False
+        self._ticks.resume()
 
     def give_up(self, status: Status) -> None:
         """What the learner wrote does not come back: end the engine."""
@@ -219,6 +238,8 @@ class Lab(InTutor, Vertical):
 
     def hear(self, event: wire.Event) -> None:
         """Fold an event into the state; drawing is the timer's work."""
+        if not self._resting:
+            self._ticks.resume()
         self._watchdog.heard(event)
         if isinstance(event, wire.Started):
             self.keep()
@@ -484,6 +505,7 @@ class Lab(InTutor, Vertical):
 
     _shown: tuple[str, ...] = ()
     _nobody_looks = False
+    _resting = False
 
     def draw(self) -> None:
         """Draw what was delivered since the last time, and pay for the next. What is not seen is not drawn."""

@@ -14,23 +14,27 @@ class Pacer:
 
     The question is a cursor position report: its answer comes back from behind everything that was sent before it,
     through SSH and its buffers. Without this a slow link gathers frames, and a key waits for all of them: 16 s against
-    0.1 s on 100 kB/s. A terminal that does not answer gets a frame every two seconds.
+    0.1 s on 100 kB/s. A terminal that does not answer gets a frame every two seconds. A link that takes long over one
+    rests as long again: most keys then find it free.
     """
 
     QUESTION = "\x1b[6n"
     PATIENCE = 2.0  # seconds after which an answer is taken for lost
+    LONG = 0.25  # seconds there and back, after which a link is given a rest
+    LONGEST_REST = 1.0  # seconds: the first screen, which is large, says little of what comes after it
     FIRST = 5.0  # of a terminal that has not answered yet: on a slow link the whole first screen comes before it
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._first = 0.0  # when it was asked for the first time
         self._asked: float | None = None
+        self._rests_until = -math.inf
         self.round_trip: float | None = None  # seconds, of the last answer
 
     def may_draw(self) -> bool:
-        if self._asked is None:
-            return True
         now = self._clock()
+        if self._asked is None:
+            return now >= self._rests_until
         early = self.round_trip is None and now - self._first < self.FIRST
         return not early and now - self._asked >= self.PATIENCE
 
@@ -40,7 +44,10 @@ class Pacer:
 
     def answered(self) -> None:
         if self._asked is not None:
-            self.round_trip, self._asked = self._clock() - self._asked, None
+            now = self._clock()
+            self.round_trip, self._asked = now - self._asked, None
+            if self.round_trip > self.LONG:
+                self._rests_until = now + min(self.round_trip, self.LONGEST_REST)
 
 
 class Beat:
@@ -75,15 +82,21 @@ class Attention:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._touched = clock()
+        self._pressed = -math.inf
         self._focused: bool | None = None  # None: it has never told
 
     def touched(self) -> None:
-        self._touched = self._clock()
+        self._touched = self._pressed = self._clock()
 
     def focused(self, here: bool) -> None:
         self._focused = here
         if here:
-            self.touched()
+            self._touched = self._clock()
+
+    @property
+    def since_key(self) -> float:
+        """Seconds since the last one was pressed."""
+        return self._clock() - self._pressed
 
     @property
     def rate(self) -> float:

@@ -61,6 +61,8 @@ _SYSTEMS = {"true": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": C
 _PLAIN = Pen()
 _UNKNOWN = Pen("unknown")  # of a cell whose content on the terminal is not known: equal to no other
 _ANY_FG = ""  # a blank shows no foreground: whatever is set may stay
+KEY_FIRST = 0.1  # seconds in which a key is answered, and nothing else is drawn
+SLOWEST_UNDER_KEYS = 3.0  # drawings a second that there may be however many keys there are
 
 
 @lru_cache(maxsize=20_000)
@@ -362,7 +364,12 @@ class TerminalMixin(_Base):
         """Whether the terminal has shown the last frame, the rate allows another one, somebody looks, and not too many
         others draw."""
         in_time = self.pacer.may_draw() and not self.congested() and self._beat.allows(self.rate)
-        return in_time and (not self.turns or self.turns.has_one)
+        return in_time and not self._answers_a_key and (not self.turns or self.turns.has_one)
+
+    @property
+    def _answers_a_key(self) -> bool:
+        """Whether what a key has changed may not be shown yet. Who holds a key down sees the charts move, too."""
+        return self.attention.since_key < KEY_FIRST and self._beat.left(SLOWEST_UNDER_KEYS) > 0
 
     @property
     def pause_of_drawing(self) -> float:

@@ -39,6 +39,21 @@ def test_the_round_trip_is_known(clock):
     assert pacer.round_trip == 0.25
 
 
+def test_a_link_that_takes_long_over_a_frame_rests_as_long_again(clock):
+    pacer = Pacer(clock)
+    pacer.asked()
+    clock.now += 0.3
+    pacer.answered()
+    assert not pacer.may_draw()
+    clock.now += 0.31
+    assert pacer.may_draw()
+    pacer.asked()
+    clock.now += 30.0
+    pacer.answered()
+    clock.now += Pacer.LONGEST_REST
+    assert pacer.may_draw()
+
+
 def test_a_lost_answer_is_not_waited_for_for_ever(clock):
     pacer = Pacer(clock)
     pacer.asked()

@@ -30,11 +30,11 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input, Label, Markdown
 
 from dltutor.page import DrawingTurns, Page
-from dltutor.ui.pacer import Attention, Pacer
+from dltutor.ui.pacer import Attention, Beat, Pacer
 from dltutor.ui.plots import curves, demo, heat
 from dltutor.ui.plots.cells import Cells
 from dltutor.ui.plots.look import Look
-from dltutor.ui.terminal import Difference, Line, TerminalMixin, line_of
+from dltutor.ui.terminal import KEY_FIRST, Difference, Line, TerminalMixin, line_of
 from dltutor.ui.widgets.painted import Painted
 
 CHINESE = "# 线性回归\n\n模型 `y = wx + b`，**损失**是均方误差。\n\n" + "梯度下降一步一步地走。\n\n" * 12
@@ -502,6 +502,27 @@ async def test_a_server_that_wants_fewer_drawings_gets_them(page):
         await until(app.may_draw, pilot)
         page.congested = 1.0
         assert not app.may_draw()
+
+
+async def test_while_a_key_is_answered_nothing_is_drawn_but_not_for_long():
+    async with painter() as (pilot, _glass):
+        app, now = pilot.app, [1000.0]
+        app.attention, app._beat = Attention(lambda: now[0]), Beat(lambda: now[0])
+        now[0] += 1.0
+        with app.frame():
+            pass
+        drawn = 0
+        for _press in range(100):  # it is held down
+            now[0] += 0.03
+            await pilot.press("x")
+            app.pacer.answered()
+            if app.may_draw():
+                drawn += 1
+                with app.frame():
+                    pass
+        assert 6 <= drawn <= 10
+        now[0] += KEY_FIRST
+        assert app.may_draw()
 
 
 async def test_while_as_many_draw_as_may_none_more_does():

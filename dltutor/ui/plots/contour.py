@@ -10,7 +10,7 @@ from dltutor.i18n import _, plural
 from dltutor.pictures import Contour
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
-from dltutor.ui.plots.frame import Entry, axes, centred, heading
+from dltutor.ui.plots.frame import Entry, centred, framed
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import palette, valley
 from dltutor.ui.plots.scale import Axis, axis, short
@@ -21,13 +21,12 @@ _TONES = " .:-=+*#"  # without colour: low ground is blank, so that the path sho
 
 def draw(picture: Contour, width: int, height: int, look: Look, *, title: str = "") -> Cells:
     """The surface in `width` x `height` cells; the path ends in a diamond, or in an arrow where it left the picture."""
-    cells = Cells(width, height)
     if width < 1 or height < 1:
-        return cells
+        return Cells(width, height)
     values, (x, y) = raster.numbers(picture.values), _path(picture)
-    rest = heading(cells, look, title, _legend(picture, look))
     along, up = axis(*picture.x), axis(*picture.y)
-    area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
+    names = picture.x_label, picture.y_label
+    cells, area = framed(width, height, look, title, _legend(picture, look), along, up, names)
     if values.ndim != 2 or not np.isfinite(values).any():
         centred(area, look, _("no data yet"))
     elif area.width and area.height:

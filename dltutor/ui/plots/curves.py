@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from dltutor.i18n import _
 from dltutor.pictures import Curves, Series
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells, width_of
-from dltutor.ui.plots.frame import Entry, axes, centred, column_of, heading, row_of, sample
+from dltutor.ui.plots.frame import Entry, centred, column_of, framed, row_of, sample
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import LINES, palette
 from dltutor.ui.plots.scale import HUGE, Axis, axis, round_up, short, sticky, sticky_log, whole
@@ -59,7 +58,8 @@ def draw(
     lines, ghosts = [_line(series) for series in picture.series], [_line(series) for series in behind]
     log = picture.log if log is None else log
     along, up = _ranges([*lines, *ghosts, *map(_line, among)], log, recent, until)
-    cells, area = _framed(width, height, look, title, _legend(lines, ghosts, look), along, up, picture.x_label)
+    legend, names, grid = _legend(lines, ghosts, look), (picture.x_label, ""), look.glyphs != "ascii"
+    cells, area = framed(width, height, look, title, legend, along, up, names, grid)
     if not any(line.x.size for line in lines + ghosts):
         centred(area, look, _("no data yet"))
         return cells
@@ -72,25 +72,6 @@ def draw(
     if cursor is not None:
         _cursor(area, look, lines, along, up, cursor)
     return cells
-
-
-def _framed(
-    width: int, height: int, look: Look, title: str, legend: list[Entry], along: Axis, up: Axis, label: str
-) -> tuple[Cells, Cells]:
-    """Title, legend and axes; and the area between them."""
-    empty, area = _frame(width, height, look, title, tuple(legend), along, up, label)
-    cells = empty.copy()
-    return cells, cells.window(area.x, area.y, area.width, area.height)
-
-
-@lru_cache(maxsize=16)
-def _frame(
-    width: int, height: int, look: Look, title: str, legend: tuple[Entry, ...], along: Axis, up: Axis, label: str
-) -> tuple[Cells, Cells]:
-    """The same, to be copied: from one update to the next it mostly stays, and is a quarter of the work."""
-    cells = Cells(width, height)
-    rest = heading(cells, look, title, list(legend))
-    return cells, axes(rest, look, along, up, (label, ""), grid=look.glyphs != "ascii")
 
 
 def _line(series: Series) -> _Line:

@@ -8,7 +8,7 @@ from dltutor.i18n import _
 from dltutor.pictures import Heat
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
-from dltutor.ui.plots.frame import Entry, axes, centred, heading
+from dltutor.ui.plots.frame import Entry, centred, framed
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import bright, diverging, palette
 from dltutor.ui.plots.scale import Axis, axis, short
@@ -23,12 +23,11 @@ _SHADES = "█▓▒░  ░▒▓█"
 
 def draw(picture: Heat, width: int, height: int, look: Look, *, title: str = "", levels: int = LEVELS) -> Cells:
     """The field in `width` x `height` cells, in so many colour levels."""
-    cells = Cells(width, height)
     if width < 1 or height < 1:
-        return cells
-    rest = heading(cells, look, title, _legend(picture, look))
+        return Cells(width, height)
     along, up = axis(*picture.x), axis(*picture.y)
-    area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
+    names = picture.x_label, picture.y_label
+    cells, area = framed(width, height, look, title, _legend(picture, look), along, up, names)
     values = raster.numbers(picture.values)
     if values.ndim != 2 or not values.size:
         centred(area, look, _("no data yet"))

@@ -8,7 +8,7 @@ from dltutor.i18n import _, plural
 from dltutor.pictures import Points, Scatter, Series
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
-from dltutor.ui.plots.frame import Entry, axes, centred, heading, sample
+from dltutor.ui.plots.frame import Entry, centred, framed, sample
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import ASCII_MARKS, LINES, MARKS, palette
 from dltutor.ui.plots.scale import Axis, axis, short
@@ -19,14 +19,13 @@ CROWD = 300  # from so many points on each is a dot rather than a glyph
 
 def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = "") -> Cells:
     """The points and lines in `width` x `height` cells. Lines take the colours after those of the classes."""
-    cells = Cells(width, height)
     if width < 1 or height < 1:
-        return cells
+        return Cells(width, height)
     x, y, label = plane(picture.points)
     classes = int(label.max()) + 1 if label.size else 0
-    rest = heading(cells, look, title, _legend(picture.lines, look, classes))
+    legend, names = _legend(picture.lines, look, classes), (picture.x_label, picture.y_label)
     along, up = axis(*picture.x), axis(*picture.y)
-    area = axes(rest, look, along, up, (picture.x_label, picture.y_label))
+    cells, area = framed(width, height, look, title, legend, along, up, names)
     if not x.size and not picture.lines:
         centred(area, look, _("no data yet"))
     few = x.size < FEW

@@ -66,6 +66,10 @@ class RunState:
         series = [Series(label(name), self.steps_of[name], self.values_of[name]) for name in known]
         return Curves(series, x_label=_("steps"), log=log)
 
+    def has_picture(self, spec: PanelSpec) -> bool:
+        """Whether one of the lesson's pictures is there yet."""
+        return any(name in self.values_of for name in spec.curves) if spec.curves else spec.name in self.pictures
+
     def picture(self, spec: PanelSpec, lesson: Heading, log: bool | None = None) -> Picture | None:
         """One of the lesson's pictures, in the words of its language; None: not there yet."""
         if spec.curves:

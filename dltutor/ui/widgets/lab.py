@@ -518,7 +518,8 @@ class Lab(InTutor, Vertical):
         if seen and self._drawn != latest:
             self._drawn = latest
             with self.app.frame():
-                self.redraw()
+                self.show_progress()
+                self.draw_pictures()
         if self._paid != latest:
             self._paid = latest
             self.send(wire.Grant(pictures=seen))
@@ -529,8 +530,10 @@ class Lab(InTutor, Vertical):
 
     def redraw(self) -> None:
         self.show_status()
-        if not self.state.started:
-            return
+        if self.state.started:
+            self.draw_pictures()
+
+    def draw_pictures(self) -> None:
         board = self.query_one(Board)
         specs = self.wanted(panels_that_fit(*board.size))
         self._shown = tuple(spec.name for _number, spec in specs)
@@ -541,7 +544,7 @@ class Lab(InTutor, Vertical):
     def wanted(self, count: int) -> list[tuple[int, PanelSpec]]:
         """The first `count` pictures, with the numbers of their keys, in the order in which they are wanted."""
         order = {name: position for position, name in enumerate(self.view.first)}
-        specs = [(number, spec) for number, spec in enumerate(self.lesson.pictures, 1) if self.picture(spec)]
+        specs = [(number, spec) for number, spec in enumerate(self.lesson.pictures, 1) if self.state.has_picture(spec)]
         specs = [(number, spec) for number, spec in specs if spec.name not in self.view.hidden]
         return sorted(specs, key=lambda item: order.get(item[1].name, len(order)))[:count]
 
@@ -581,15 +584,19 @@ class Lab(InTutor, Vertical):
     def show_status(self) -> None:
         if not self.is_mounted:
             return
+        self.show_progress()
+        self.show_setting()
+        self.show_fault(self.state.failure)
+        waiting = _("The lab gets its kernels compiled. Read on: it is ready when you are.")
+        self.query_one(Board).wait("" if self.state.failure else waiting)
+
+    def show_progress(self) -> None:
+        """What each delivery changes."""
         parts = status_parts(self.state, self.lesson, self._wanted)
         if self._nobody_looks:
             parts.insert(1, _("drawing paused: press any key"))
         self.query_one("#status", Words).say("  ".join(fitting(parts, self.content_size.width - 2)))
         self.show_own()
-        self.show_setting()
-        self.show_fault(self.state.failure)
-        waiting = _("The lab gets its kernels compiled. Read on: it is ready when you are.")
-        self.query_one(Board).wait("" if self.state.failure else waiting)
 
     def show_own(self) -> None:
         marked = bool(self.own) or self.state.is_race

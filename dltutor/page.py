@@ -88,6 +88,7 @@ class DrawingTurns:
         """Whether there is one to be had now, or waiting for it has been long enough."""
         if self._take():
             self.__exit__()
+            self._waits_since = None
             return True
         now = self._clock()
         self._waits_since = now if self._waits_since is None else self._waits_since

@@ -87,6 +87,18 @@ def test_who_keeps_all_turns_stops_nobody_for_long(file, another):
     assert 3 <= drawn <= 6
 
 
+def test_whoever_had_nothing_to_draw_for_a_while_has_not_waited(file, another):
+    now = [100.0]
+    turns = DrawingTurns(file, lambda: now[0])
+    first, _second = another(), another()
+    assert not turns.has_one
+    end(first)
+    assert turns.has_one
+    now[0] += 10 * DrawingTurns.PATIENCE
+    another()
+    assert not turns.has_one
+
+
 def test_nothing_can_be_left_for_others_in_it(file):
     for change in (lambda: os.write(file, b"x"), lambda: os.ftruncate(file, 10), lambda: os.ftruncate(file, 0)):
         with pytest.raises(PermissionError):

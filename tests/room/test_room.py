@@ -220,45 +220,45 @@ def fine(there: room.Room | Other) -> bool:
 
 
 @every_user(*WALLED)
-def test_no_network(there, outside):
+def test_g1_no_network(there, outside):
     assert told(attack(there, "network", outside.about)) == []
     assert outside.is_as_it_was()
 
 
 @every_user(*WALLED)
-def test_nothing_of_the_learner_and_no_answers_can_be_read(there, outside):
+def test_g2_nothing_of_the_learner_and_no_answers_can_be_read(there, outside):
     assert told(attack(there, "read", outside.about)) == []
 
 
 @every_user()
-def test_the_environment_is_empty_and_only_four_files_are_open(there):
+def test_g2_the_environment_is_empty_and_only_four_files_are_open(there):
     seen = told(attack(there, "surroundings"))
     assert set(seen["environment"]) <= {*room.zygote.NO_SECRETS, "LC_CTYPE", "HOME", "TMPDIR", "PWD", "LD_LIBRARY_PATH"}
     assert seen["open"] == [0, 1, 2, 3]
 
 
 @every_user(*WALLED)
-def test_nothing_outside_is_changed(there, outside):
+def test_g7_nothing_outside_is_changed(there, outside):
     assert told(attack(there, "write", outside.about)) == []
     assert outside.is_as_it_was()
     assert not any(Path(place, "dltutor-was-here").exists() for place in outside.about["writable"])
 
 
 @every_user()
-def test_no_disk_is_filled(there):
+def test_g7_no_disk_is_filled(there):
     done = told(attack(there, "fill", limits=Limits(cpu=5)))
     assert "one large file" not in done
     assert "many files" not in done or there.tier == "limits"
 
 
 @every_user(*WALLED)
-def test_neighbours_are_left_alone(there, outside):
+def test_g8_neighbours_are_left_alone(there, outside):
     assert told(attack(there, "neighbours", outside.about)) == []
     assert outside.is_as_it_was()
 
 
 @every_user(*WALLED)
-def test_no_way_out_through_the_rest_of_the_kernel(there, outside):
+def test_g11_no_way_out_through_the_rest_of_the_kernel(there, outside):
     assert told(attack(there, "escapes", outside.about)) == []
 
 
@@ -266,35 +266,35 @@ def test_no_way_out_through_the_rest_of_the_kernel(there, outside):
 
 
 @every_user()
-def test_an_endless_loop_is_ended_by_the_clock(there):
+def test_g5_an_endless_loop_is_ended_by_the_clock(there):
     outcome = attack(there, "loop", limits=Limits(wall=0.5))
     assert (outcome.ended, outcome.reply) == ("time", None)
     assert outcome.sentence == "It did not finish within 0.5 seconds: is there an endless loop?"
 
 
 @some_users
-def test_an_endless_loop_that_python_cannot_stop_is_ended_by_time_of_the_processor(there):
+def test_g5_an_endless_loop_that_python_cannot_stop_is_ended_by_time_of_the_processor(there):
     outcome = attack(there, "loop_in_numba", limits=Limits(cpu=1, wall=60))
     assert (outcome.ended, outcome.reply) == ("time", None)
     assert outcome.sentence == "It did not finish within 1 seconds: is there an endless loop?"
 
 
 @every_user()
-def test_a_sleeper_is_woken_for_good(there):
+def test_g6_a_sleeper_is_woken_for_good(there):
     outcome = attack(there, "sleeper", limits=Limits(wall=0.2))
     assert outcome.ended == "time"
     assert outcome.sentence == "It waited, and did not finish within 0.2 seconds."
 
 
 @every_user()
-def test_memory_ends(there):
+def test_g4_memory_ends(there):
     outcome = attack(there, "memory")
     assert outcome.ended == "memory"
     assert "512 MiB" in outcome.sentence
 
 
 @every_user()
-def test_a_flood_of_output_is_cut(there):
+def test_g10_a_flood_of_output_is_cut(there):
     outcome = attack(there, "flood")
     assert outcome.ended == "output"
     assert len(outcome.printed) == SMALL.output
@@ -302,20 +302,20 @@ def test_a_flood_of_output_is_cut(there):
 
 
 @every_user(*WALLED)
-def test_a_fork_bomb_does_not_go_off_and_the_next_run_is_as_quick(there):
+def test_g3_a_fork_bomb_does_not_go_off_and_the_next_run_is_as_quick(there):
     assert told(attack(there, "processes")) == 0
     assert fine(there)
 
 
 @every_user("namespaces")
-def test_threads_are_counted_for_each_run_alone(there):
+def test_g3_threads_are_counted_for_each_run_alone(there):
     limits = Limits(memory=8 << 30)  # of which every thread takes a little
     assert told(attack(there, "threads", limits=limits)) < limits.processes
     assert told(attack(there, "threads", limits=limits)) > limits.processes / 2
 
 
 @every_user(*WALLED)
-def test_nothing_survives(there):
+def test_g9_nothing_survives(there):
     attack(there, "daemon")
     assert "dltutor-daemon" not in running()
     assert fine(there)

@@ -17,6 +17,8 @@ from dltutor.room.limits import MIB, Limits
 TIERS = ("namespaces", "landlock", "limits")
 TRAINING = Limits(cpu=0, memory=2048 * MIB, files=256, processes=64)
 SESSION = Limits(cpu=0, memory=2048 * MIB, file=512 * MIB, files=256, processes=0)
+"""Threads are not counted, for the system counts those of a user together, which all sessions may be. Each takes its
+stack out of the memory, which ends it at about a hundred; and the filter of system calls lets no processes be made."""
 NOTHING = Path("/dev/null")
 SOMEBODY = 65533  # who runs sessions where root would have to: no user that there is, and not the room's
 

@@ -61,6 +61,11 @@ class Cells:
         twin.ch, twin.fg, twin.bg = self.ch.copy(), self.fg.copy(), self.bg.copy()
         return twin
 
+    def copy_with(self, part: Cells) -> tuple[Cells, Cells]:
+        """A copy, and in it the window that `part` is in these."""
+        twin = self.copy()
+        return twin, twin.window(part.x - self.x, part.y - self.y, part.width, part.height)
+
     def text(self, x: int, y: int, text: str, fg: int = DEFAULT, bg: int | None = None) -> int:
         """Write `text` from (x, y), cut at the edges; returns the column after it. `bg` None leaves the background."""
         if not 0 <= y < self.height:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from dltutor.i18n import _, plural
 from dltutor.pictures import Contour
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
-from dltutor.ui.plots.frame import Entry, centred, framed
+from dltutor.ui.plots.frame import Entry, centred, framed, kept
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import palette, valley
 from dltutor.ui.plots.scale import Axis, axis, short
@@ -23,17 +24,27 @@ def draw(picture: Contour, width: int, height: int, look: Look, *, title: str = 
     """The surface in `width` x `height` cells; the path ends in a diamond, or in an arrow where it left the picture."""
     if width < 1 or height < 1:
         return Cells(width, height)
-    values, (x, y) = raster.numbers(picture.values), _path(picture)
+    x, y = _path(picture)
     along, up = axis(*picture.x), axis(*picture.y)
     names = picture.x_label, picture.y_label
-    cells, area = framed(width, height, look, title, _legend(picture, look), along, up, names)
-    if values.ndim != 2 or not np.isfinite(values).any():
-        centred(area, look, _("no data yet"))
-    elif area.width and area.height:
-        _surface(area, look, values)
+    frame = width, height, look, title, tuple(_legend(picture, look)), along, up, names
+    ground, area = _ground(picture.values, look, _("no data yet"), frame)
+    cells, area = ground.copy_with(area)
     _trail(area, look, along, up, x, y)
     _marks(area, look, picture, along, up, x, y)
     return cells
+
+
+@kept
+def _ground(values: Any, look: Look, nothing: str, frame: tuple[Any, ...]) -> tuple[Cells, Cells]:
+    """The surface in its frame, and the area of it; what says that there is `nothing`, where there is none."""
+    cells, area = framed(*frame)
+    values = raster.numbers(values)
+    if values.ndim != 2 or not np.isfinite(values).any():
+        centred(area, look, nothing)
+    elif area.width and area.height:
+        _surface(area, look, values)
+    return cells, area
 
 
 def _path(picture: Contour) -> tuple[np.ndarray, np.ndarray]:
@@ -84,11 +95,11 @@ def _marks(area: Cells, look: Look, picture: Contour, along: Axis, up: Axis, x: 
     ascii_only, colours = look.glyphs == "ascii", palette(look)
     if picture.minimum is not None and np.isfinite(picture.minimum).all():
         at = (np.array([value]) for value in picture.minimum)
-        area.put(*cells_of(area, along, up, *at), "x" if ascii_only else "×", colours.iso)
+        area.put(*cells_of(area.width, area.height, along, up, *at), "x" if ascii_only else "×", colours.iso)
     good = np.isfinite(x) & np.isfinite(y)
     x, y = x[good], y[good]
     if x.size:
-        area.put(*cells_of(area, along, up, x[:1], y[:1]), "o" if ascii_only else "○", colours.path)
+        area.put(*cells_of(area.width, area.height, along, up, x[:1], y[:1]), "o" if ascii_only else "○", colours.path)
         _head(area, look, float(along.place(x[-1])), float(up.place(y[-1])))
 
 

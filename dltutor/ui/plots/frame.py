@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from dltutor.ui.plots.palette import LINES, palette
 from dltutor.ui.plots.raster import DOTS, dashes, stamp
 from dltutor.ui.plots.scale import Axis, tick
 
+T = TypeVar("T")
 TALL = 11  # rows from which on a legend may have one of its own
 
 
@@ -108,8 +111,23 @@ def framed(
 ) -> tuple[Cells, Cells]:
     """Title, legend and axes; and the area between them."""
     empty, area = _framed(width, height, look, title, tuple(legend), x, y, names, grid)
-    cells = empty.copy()
-    return cells, cells.window(area.x, area.y, area.width, area.height)
+    return empty.copy_with(area)
+
+
+def kept(draw: Callable[..., T]) -> Callable[..., T]:
+    """Keeps what `draw` makes, for when it is asked for the same again, as it mostly is at the next update. Whoever
+    changes it copies it first. Pictures from the wire can be compared; from NumPy's own arrays it is drawn anew.
+    """
+    known = lru_cache(maxsize=8)(draw)
+
+    @wraps(draw)
+    def found(*arguments: Any) -> T:
+        try:
+            return known(*arguments)
+        except TypeError:  # what may change cannot be looked up
+            return draw(*arguments)
+
+    return found
 
 
 @lru_cache(maxsize=32)

@@ -12,7 +12,7 @@ from dltutor.ui.plots.frame import Entry, centred, framed
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import bright, diverging, palette
 from dltutor.ui.plots.scale import Axis, axis, short
-from dltutor.ui.plots.scatter import cells_of, mark, plane
+from dltutor.ui.plots.scatter import by_class, mark, plane
 
 LEVELS = 16  # more look smoother and cost more bytes: 5.7 kB an update at 16, 12 kB at 32
 # Low, neutral, high where there are no colours to mix: textures that differ in kind, not only in weight.
@@ -78,20 +78,13 @@ def _iso(area: Cells, look: Look, fine: np.ndarray, value: float) -> None:
 
 
 def _points(area: Cells, look: Look, picture: Heat, along: Axis, up: Axis) -> None:
-    x, y, label = plane(picture.points)
-    for number in np.unique(label).tolist():
-        columns, rows = cells_of(area, along, up, x[label == number], y[label == number])
-        inside = columns >= 0
-        _dot(area, look, columns[inside], rows[inside], number)
-
-
-def _dot(area: Cells, look: Look, columns: np.ndarray, rows: np.ndarray, number: int) -> None:
-    """Points of a class: its shape, in the tint that reads on each cell."""
+    """The shape of each one's class, in the tint that reads on its cell."""
     colours = palette(look)
-    area.put(columns, rows, mark(look, number), colours.pale[number % 10])
-    area.fg[rows, columns] = np.where(
-        bright(area.bg[rows, columns]), colours.deep[number % 10], colours.pale[number % 10]
-    )
+    for number, columns, rows in by_class(picture.points, area.width, area.height, along, up):
+        area.ch[rows, columns] = ord(mark(look, number))
+        area.fg[rows, columns] = np.where(
+            bright(area.bg[rows, columns]), colours.deep[number % 10], colours.pale[number % 10]
+        )
 
 
 def _legend(picture: Heat, look: Look) -> list[Entry]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dltutor.i18n import _, plural
 from dltutor.pictures import Points, Scatter, Series
 from dltutor.ui.plots import raster
 from dltutor.ui.plots.cells import Cells
-from dltutor.ui.plots.frame import Entry, centred, framed, sample
+from dltutor.ui.plots.frame import Entry, centred, framed, kept, sample
 from dltutor.ui.plots.look import Look
 from dltutor.ui.plots.palette import ASCII_MARKS, LINES, MARKS, palette
 from dltutor.ui.plots.scale import Axis, axis, short
@@ -16,12 +18,14 @@ from dltutor.ui.plots.scale import Axis, axis, short
 FEW = 30  # so many points may hide parts of a line; more of them would hide the line
 CROWD = 300  # from so many points on each is a dot rather than a glyph
 
+Group = tuple[int, np.ndarray, np.ndarray]  # of points: number, columns, rows
+
 
 def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = "") -> Cells:
     """The points and lines in `width` x `height` cells. Lines take the colours after those of the classes."""
     if width < 1 or height < 1:
         return Cells(width, height)
-    x, y, label = plane(picture.points)
+    x, _y, label = plane(picture.points)
     classes = int(label.max()) + 1 if label.size else 0
     legend, names = _legend(picture.lines, look, classes), (picture.x_label, picture.y_label)
     along, up = axis(*picture.x), axis(*picture.y)
@@ -31,9 +35,7 @@ def draw(picture: Scatter, width: int, height: int, look: Look, *, title: str = 
     few = x.size < FEW
     if few:
         _lines(area, look, along, up, picture.lines, classes)
-    for number in range(classes):
-        chosen = label == number
-        _points(area, look, along, up, x[chosen], y[chosen], number, x.size >= CROWD)
+    _points(area, look, along, up, picture.points, x.size >= CROWD)
     if not few:
         _lines(area, look, along, up, picture.lines, classes)
     return cells
@@ -43,12 +45,30 @@ def plane(points: Points | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, y and class number of all points that lie anywhere."""
     if points is None:
         return np.empty(0), np.empty(0), np.empty(0, int)
-    x, y = raster.numbers(points.x).ravel(), raster.numbers(points.y).ravel()
+    return _plane(points.x, points.y, points.label)
+
+
+@kept
+def _plane(x: Any, y: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, y = raster.numbers(x).ravel(), raster.numbers(y).ravel()
     size = min(x.size, y.size)
-    label = raster.numbers(points.label).ravel() if points.label is not None else np.zeros(size)
+    label = raster.numbers(label).ravel() if label is not None else np.zeros(size)
     size = min(size, label.size)
     good = np.isfinite(x[:size]) & np.isfinite(y[:size])
     return x[:size][good], y[:size][good], label[:size][good].astype(int)
+
+
+def by_class(points: Points | None, width: int, height: int, along: Axis, up: Axis) -> list[Group]:
+    """For each class its number, and the columns and rows of those of its points that lie inside."""
+    return _by_class(points.x, points.y, points.label, width, height, along, up) if points else []
+
+
+@kept
+def _by_class(x: Any, y: Any, label: Any, width: int, height: int, along: Axis, up: Axis) -> list[Group]:
+    x, y, label = _plane(x, y, label)
+    columns, rows = cells_of(width, height, along, up, x, y)
+    classes = [(number, (label == number) & (columns >= 0)) for number in np.unique(label).tolist()]
+    return [(number, columns[inside], rows[inside]) for number, inside in classes]
 
 
 def mark(look: Look, number: int) -> str:
@@ -57,32 +77,29 @@ def mark(look: Look, number: int) -> str:
     return marks[number % len(marks)]
 
 
-def cells_of(area: Cells, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cells_of(
+    width: int, height: int, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The cells in which points lie; -1 for those outside."""
     columns, rows = along.place(x), 1 - up.place(y)
     inside = (columns >= 0) & (columns <= 1) & (rows >= 0) & (rows <= 1)
-    columns = np.minimum((np.clip(columns, 0, 1) * area.width).astype(int), area.width - 1)
-    rows = np.minimum((np.clip(rows, 0, 1) * area.height).astype(int), area.height - 1)
+    columns = np.minimum((np.clip(columns, 0, 1) * width).astype(int), width - 1)
+    rows = np.minimum((np.clip(rows, 0, 1) * height).astype(int), height - 1)
     return np.where(inside, columns, -1), np.where(inside, rows, -1)
 
 
-def _points(
-    area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray, number: int, crowd: bool
-) -> None:
-    colour = palette(look).series[number % 10]
-    if crowd and look.glyphs != "ascii" and look.depth != "mono":
-        raster.stamp(area, _dots(area, look, along, up, x, y), look, colour)
-    else:
-        area.put(*cells_of(area, along, up, x, y), "•" if mark(look, number) == "●" else mark(look, number), colour)
-
-
-def _dots(area: Cells, look: Look, along: Axis, up: Axis, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    across, down = raster.DOTS[look.glyphs]
-    mask = np.zeros((area.height * down, area.width * across), bool)
-    fine = Cells(mask.shape[1], mask.shape[0])
-    columns, rows = cells_of(fine, along, up, x, y)
-    mask[rows[rows >= 0], columns[rows >= 0]] = True
-    return mask
+def _points(area: Cells, look: Look, along: Axis, up: Axis, points: Points | None, crowd: bool) -> None:
+    as_dots = crowd and look.glyphs != "ascii" and look.depth != "mono"
+    across, down = raster.DOTS[look.glyphs] if as_dots else (1, 1)
+    width, height = area.width * across, area.height * down
+    for number, columns, rows in by_class(points, width, height, along, up):
+        colour = palette(look).series[number % 10]
+        if as_dots:
+            mask = np.zeros((height, width), bool)
+            mask[rows, columns] = True
+            raster.stamp(area, mask, look, colour)
+        else:
+            area.put(columns, rows, "•" if mark(look, number) == "●" else mark(look, number), colour)
 
 
 def _lines(area: Cells, look: Look, along: Axis, up: Axis, lines: list[Series], classes: int) -> None:

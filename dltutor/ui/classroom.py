@@ -26,6 +26,7 @@ from dltutor import i18n
 from dltutor.attendance import Learner, clock, duration, learners, machine
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, plural
+from dltutor.lesson import exercises
 from dltutor.lesson.course import catalogue
 from dltutor.ui.app import break_lines
 from dltutor.ui.plots.look import Look
@@ -326,7 +327,7 @@ class Columns:
 
     def _where(self, learner: Learner, style: str) -> Text:
         """Where room is short, the lesson's name is; how far they are in it stays."""
-        place, progress = Text(learner.place, style), Text(f" {learner.progress}".rstrip(), style)
+        place, progress = Text(place_of(learner), style), Text(f" {learner.progress}".rstrip(), style)
         place.truncate(self.widths[2] - 1 - progress.cell_len, overflow="ellipsis")
         return place + progress
 
@@ -367,6 +368,35 @@ def title_of(section: str, lesson: str) -> str:
     return entry.section_title(section) if entry else section
 
 
+def place_of(learner: Learner) -> str:
+    """The same of a lesson or an exercise."""
+    lesson, _slash, task = learner.task.rpartition("/")
+    entry = read_course(i18n.current()).entry(learner.lesson)
+    if learner.screen == "lesson" and entry:
+        return entry.title
+    title = task_title(i18n.current(), lesson or learner.lesson, task) if learner.screen in ("exercise", "hunt") else ""
+    return title or learner.place
+
+
+@functools.lru_cache(1000)  # sessions may name what there is not
+def task_title(language: str, lesson: str, task: str) -> str:
+    entry = read_course(language).entry(lesson)
+    if not (entry and entry.heading and task in entry.exercises):  # never a path
+        return ""
+    return exercises.title(entry.heading, task)
+
+
+def deed_of(learner: Learner) -> str:
+    match learner.screen:
+        case "lesson":
+            return _("trains the lab") if learner.trains else _("reads")
+        case "exercise":
+            return _("trains with the kernel") if learner.trains else _("writes a kernel")
+        case "hunt":
+            return _("watches the fault") if learner.trains else _("looks for a fault")
+    return ""
+
+
 class Details(Dialog):
     """All that is known of one learner. What they type is not."""
 
@@ -400,7 +430,8 @@ class Details(Dialog):
         if not learner.number:
             return {_("where"): _("has left")}
         facts = {
-            _("where"): learner.where,
+            _("where"): f"{place_of(learner)} {learner.progress}".rstrip(),
+            _("does"): deed_of(learner),
             _("section"): title_of(learner.section, learner.lesson),
             _("there for"): duration(learner.stay),
             _("tries in vain"): str(learner.tries) if learner.tries else "",

@@ -13,6 +13,7 @@ import click
 
 from dltutor import __version__, i18n
 from dltutor.errors import DltutorError, UsageError
+from dltutor.examples import examples
 from dltutor.i18n import _
 
 if TYPE_CHECKING:
@@ -44,12 +45,7 @@ class Commands(click.Group):
         return super().get_command(ctx, name)
 
 
-def _examples(*lines: tuple[str, str]) -> str:
-    """Command lines with what each does, kept as they are (\\b) by the help's layout."""
-    return "\b\n" + "\n".join(f"  {command:<50}  {what}" for command, what in lines)
-
-
-_START = _("Examples:") + "\n\n" + _examples(
+_START = examples(
     ("dltutor launch", _("the course, from where you left it")),
     ("dltutor launch 06-mlp --lang zh", _("one lesson, in Chinese")),
     ("dltutor run 06-mlp --set lr=0.1 --seed 7", _("its training run, without the application")),
@@ -124,7 +120,7 @@ def how_to_draw(command: Command) -> Command:
 
 @dltutor.command(
     help=_("Open the application. It shows the course, its lessons, and their live labs."),
-    epilog=_("Examples:") + "\n\n" + _examples(
+    epilog=examples(
         ("dltutor launch", _("the course")),
         ("dltutor launch mlp", _("the lesson whose name has “mlp” in it")),
         ("dltutor launch --play mlp.jsonl", _("a run that `dltutor run --record` kept")),
@@ -159,7 +155,7 @@ def list_lessons(as_json: bool) -> None:
 
 @dltutor.command(
     help=_("Train without the application. The lab of LESSON with the same kernels and the same numbers, to the bit."),
-    epilog=_("Examples:") + "\n\n" + _examples(
+    epilog=examples(
         ("dltutor run 06-mlp", _("a live plot in a terminal, lines in a pipe")),
         ("dltutor run 06-mlp --set data=moons --set lr=0.3", _("with other values of its knobs")),
         ("dltutor run 06-mlp --jsonl | jq .loss", _("every number of every step")),
@@ -218,7 +214,7 @@ def warm(lesson: str, device: str) -> int:
 
 @dltutor.command(
     help=_("List the kernels. Each operation with its formula, the lessons that use it, and the checks it passes."),
-    epilog=_("Examples:") + "\n\n" + _examples(
+    epilog=examples(
         ("dltutor kernels", _("all operations")),
         ("dltutor kernels dense", _("everything about one")),
         ("dltutor kernels dense --check", _("prove it here: reference, gradients, bad numbers")),
@@ -258,7 +254,7 @@ def doctor(as_json: bool) -> int:
 
 @dltutor.command(
     help=_("Check what you have written. Your file of EXERCISE, once; without a name, all exercises are listed."),
-    epilog=_("Examples:") + "\n\n" + _examples(
+    epilog=examples(
         ("dltutor check", _("all exercises, and how far you are")),
         ("dltutor check 01/mse-backward", _("the verdict on what you have written")),
     ),
@@ -304,7 +300,7 @@ def author_check(lessons: tuple[str, ...], as_json: bool) -> int:
 
 @dltutor.command(
     help=_("Answer the cards that are due. In the application; in a pipe they are listed."),
-    epilog=_("Examples:") + "\n\n" + _examples(
+    epilog=examples(
         ("dltutor review", _("one card at a time")),
         ("dltutor review --list", _("what is due, and when the next ones come")),
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dltutor.errors import DltutorError, UsageError
+from dltutor.examples import examples
 from dltutor.i18n import _, plural
 
 if TYPE_CHECKING:
@@ -18,15 +19,12 @@ if TYPE_CHECKING:
     from dltutor.serve.settings import Settings
 
 FILE = click.Path(path_type=Path)
-_START = _("Examples:") + "\n\n\b\n" + "\n".join(
-    f"  {command:<50}  {what}"
-    for command, what in (
-        ("dltutor serve --roster keys.txt", _("for whoever has one of these keys")),
-        ("dltutor serve --class-code maple", _("for whoever knows the code")),
-        ("dltutor serve watch", _("who is here, and who is stuck")),
-        ("dltutor serve stop --in 60", _("tell everybody, then end")),
-    )
-)  # fmt: skip
+_START = examples(
+    ("dltutor serve --roster keys.txt", _("for whoever has one of these keys")),
+    ("dltutor serve --class-code maple", _("for whoever knows the code")),
+    ("dltutor serve watch", _("who is here, and who is stuck")),
+    ("dltutor serve stop --in 60", _("tell everybody, then end")),
+)
 
 
 @click.group(

@@ -162,7 +162,7 @@ class Difference:
             row = self._row(y, max(width, x + len(new)))
             old = row.part(x, x + len(new))
             for start, end in changes(old, new):
-                pencil.write(y, x + start, new.part(start, end))
+                pencil.write(y, x, new, start, end)
             row.text[x : x + len(new)] = new.text
             row.pens[x : x + len(new)] = new.pens
             row.fragile = row.fragile or new.fragile
@@ -189,10 +189,11 @@ def changes(old: Line, new: Line) -> list[tuple[int, int]]:
     runs, start, end = [], differ[0], differ[0] + 1
     for i in differ[1:]:
         if i != end and not _cheap(new, end, i):
-            runs.append(_whole(new, start, end))
+            runs.append((start, end))
             start = i
         end = i + 1
-    return [*runs, _whole(new, start, end)]
+    runs.append((start, end))
+    return [_whole(new, start, end) for start, end in runs] if "" in new.text else runs
 
 
 def _cheap(line: Line, start: int, end: int) -> bool:
@@ -236,17 +237,17 @@ class Pencil:
         self._pen = _PLAIN
         self._at: tuple[int, int] | None = None  # row, column of the cursor, where that is certain
 
-    def write(self, y: int, x: int, line: Line) -> None:
-        self._move(y, x)
-        last = None
-        for text, pen in zip(line.text, line.pens, strict=True):
+    def write(self, y: int, x: int, line: Line, start: int, end: int) -> None:
+        """Cells of a line that begins at (x, y)."""
+        self._move(y, x + start)
+        out, last = self._out, None
+        for text, pen in zip(line.text[start:end], line.pens[start:end], strict=True):
             if pen is not last and text:
                 self._switch(pen)
                 last = pen
-            self._out.append(text)
-        end = x + len(line)
+            out.append(text)
         # At the right edge terminals differ: some stay on the last column, some wrap.
-        self._at = (y, end) if end < self._width and not line.fragile else None
+        self._at = (y, x + end) if x + end < self._width and not line.fragile else None
 
     def _move(self, y: int, x: int) -> None:
         if self._at == (y, x):

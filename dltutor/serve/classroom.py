@@ -7,8 +7,7 @@ import os
 import resource
 import socket
 import time
-import traceback
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -18,6 +17,7 @@ from dltutor.i18n import _
 from dltutor.page import DrawingTurns
 from dltutor.room import keeps_files_apart
 from dltutor.serve.budget import Budget, Drawing
+from dltutor.serve.chores import Chores
 from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child, ForkServer
 from dltutor.serve.grades import Grades
@@ -99,7 +99,7 @@ class Classroom:
         self._coming = 0  # being let in
         self._closing = False
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of a person's logins
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores(log.event)  # none of them ends by itself
 
     # ------------------------------------------------------------ its day
 
@@ -113,9 +113,9 @@ class Classroom:
             if isinstance(outcome, BaseException):
                 raise outcome
         for zygote in self._zygotes.values():
-            self._spawn(zygote.keep())
-        self._spawn(self.budget.run(self._drawings))
-        self._spawn(self.health.run(lambda: [session.pid for session in self._here()], self._beat))
+            self._chores.begin(zygote.keep())
+        self._chores.begin(self.budget.run(self._drawings))
+        self._chores.begin(self.health.run(lambda: [session.pid for session in self._here()], self._beat))
         tell(self._how_it_grades())
         if os.getuid() == 0:
             tell(_("This server runs as root. Learners do not; but it is safer to start it as an ordinary user."))
@@ -137,20 +137,8 @@ class Classroom:
         """Let learners save and tell them why, each in their language, then end everything."""
         self._closing = True
         await asyncio.gather(*(session.leave(seconds, reason or _over(session.language)) for session in self._here()))
-        for task in self._tasks:
-            task.cancel()
+        await self._chores.cancel()
         await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()), self.grades.close())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """None of them ends by itself."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()):
-            self.log.event("fault", trace="".join(traceback.format_exception(fault)))
 
     def _beat(self) -> None:
         for session in self._here():
@@ -166,7 +154,8 @@ class Classroom:
     # ------------------------------------------------------------ who comes
 
     async def admit(self, person: Person, terminal: Terminal, door: Door) -> Session:
-        """Raises Refusal. An older session of the same person ends first, so that this one goes on where it was."""
+        """Somebody who was welcomed. Raises Refusal. An older session of theirs ends first: so they go on where they
+        were."""
         with i18n.speaking(terminal.language):
             self._expect_room(person)
         self._coming += 1
@@ -196,7 +185,6 @@ class Classroom:
 
     async def _begin(self, person: Person, terminal: Terminal, door: Door) -> Session:
         self._expect_class()
-        person.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._numbers += 1
         session = Session(self._numbers, person, terminal, door, self)
         await session.start()

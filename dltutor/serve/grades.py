@@ -11,7 +11,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +21,7 @@ from dltutor import i18n, wire
 from dltutor.errors import DltutorError
 from dltutor.i18n import _, plural
 from dltutor.link import GraderLink, Link
+from dltutor.serve.chores import Chores
 from dltutor.serve.turns import Turns
 
 WALLED = ("namespaces", "bubblewrap", "landlock")  # tiers of the room that others' code may be let into
@@ -52,7 +53,7 @@ class Grades:
         make_link = make_link or partial(GraderLink, "--walled", environment=environment)
         self._judges = [Judge(make_link) for _number in range(cores)]
         self._queue = Queue(cores)
-        self._tasks: set[asyncio.Task] = set()
+        self._chores = Chores(log)
 
     async def start(self) -> None:
         """With warm judges. Where no walls hold, serving goes on, and each check is answered with the reason."""
@@ -66,17 +67,15 @@ class Grades:
         self.tier = self._judges[0].tier
         self._log("judges ready", tier=self.tier, judges=len(self._judges))
         for judge in self._judges:
-            self._keep(self._serve(judge))
+            self._chores.begin(self._serve(judge))
 
     def attach(self, person: str, end: socket.socket, language: str = "en") -> None:
         """Hear the commands of a learner's session from `end`, which is ours from now on."""
-        self._keep(self._attend(person, end, language))
+        self._chores.begin(self._attend(person, end, language))
 
     async def close(self) -> None:
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._chores.cancel()
         await self._dismiss()
 
     async def _dismiss(self) -> None:
@@ -90,11 +89,6 @@ class Grades:
             "running": len(self._queue.running),
             "done": self.done,
         }
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _refuse(self, why: DltutorError) -> None:
         self.refusal = why

@@ -9,13 +9,15 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from dltutor import i18n
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.page import Page
+from dltutor.serve.chores import Chores
 from dltutor.serve.door import Door, Terminal
 from dltutor.serve.forks import Child
 from dltutor.serve.paste import LONGEST as LONGEST_PASTE
@@ -85,7 +87,7 @@ class Session:
         self._pastes = Pastes()
         self._child: Child | None = None
         self._lent: dict[int, tuple[str, Child | None]] = {}  # by the number of the Want
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores(partial(classroom.note, session=self))
         self._listener: asyncio.Task[None] | None = None
 
     @property
@@ -129,16 +131,10 @@ class Session:
         self._classroom.note("session opened", self, door=self.door_name, address=self.address, term=terminal.name,
                              size=[terminal.width, terminal.height], pid=self.pid)  # fmt: skip
         self.pty.started()
-        self._spawn(self._live())
-        self._listener = self._spawn(self._listen())
+        self._chores.begin(self._live())
+        self._listener = self._chores.begin(self._listen())
         if self._left:
-            self._spawn(self._stop())
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+            self._chores.begin(self._stop())
 
     # ------------------------------------------------------------ what the door does
 
@@ -164,7 +160,7 @@ class Session:
         if not self._left:
             self._left = True
             if self._child:
-                self._spawn(self._stop())
+                self._chores.begin(self._stop())
 
     # ------------------------------------------------------------ what the classroom does
 
@@ -190,7 +186,7 @@ class Session:
                 self._reason = _(
                     "You were away for a long time, so this session was closed. All is saved: log in again."
                 )
-                self._spawn(self.leave(TO_SAVE, self._reason))
+                self._chores.begin(self.leave(TO_SAVE, self._reason))
             elif limit > 2 * WARNING and idle >= limit - WARNING and not self._warned:
                 self._warned = True
                 self._remark(_("Are you still there? Press a key, or this session is saved and closed in a minute."))

@@ -15,10 +15,9 @@ import socket
 import struct
 import sys
 import time
-import traceback
 import zlib
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.serve import people
 from dltutor.serve.asking import Left, Line
+from dltutor.serve.chores import Chores
 from dltutor.serve.door import Classroom, Live, Terminal, address_of, clamped, listener, unsent
 from dltutor.serve.people import People, Person
 from dltutor.serve.turns import Turns
@@ -361,7 +361,7 @@ class Visit(asyncssh.SSHServerSession):
         self._early = bytearray()
         self._gone = False
         self._resizing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores(self.door.log.event, self._failed)
 
     def connection_made(self, chan: asyncssh.SSHServerChannel) -> None:
         self._channel = chan
@@ -435,18 +435,10 @@ class Visit(asyncssh.SSHServerSession):
         elif self._terminal.name == "dumb":
             self.end(2, _("Your terminal says that it cannot move the cursor (TERM=dumb): TERM=xterm-256color ssh ..."))
         else:
-            self._spawn(self._come_in(self._terminal))
+            self._chores.begin(self._come_in(self._terminal))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()):
-            self.door.log.event("fault", trace="".join(traceback.format_exception(fault)))
-            self.end(1, _("Something went wrong in the server; it is in its log. Log in again."))
+    def _failed(self) -> None:
+        self.end(1, _("Something went wrong in the server; it is in its log. Log in again."))
 
     async def _come_in(self, terminal: Terminal) -> None:
         try:

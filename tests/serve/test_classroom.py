@@ -84,6 +84,7 @@ async def test_a_teacher_is_told_where_the_system_keeps_no_files_apart(
 async def admit(classroom: Classroom, door: HandDoor, who: str = "a", does: str = "echo") -> Session:
     person = Person(who * 64, f"learner {who}", classroom.settings.users / (who * 64))
     terminal = Terminal("xterm-256color", 80, 24, {"DOES": does})
+    classroom.people.welcome(person, door.address)
     return await classroom.admit(person, terminal, door)
 
 

@@ -48,7 +48,7 @@ class FakeGrader:
         if answer:
             self.say(answer, command.number)
 
-    def say(self, event: wire.Event, number: int) -> None:
+    def say(self, event: wire.Event, number: int = 0) -> None:
         """Let it say this now, of the check of that number."""
         self._said.put_nowait(replace(event, number=number) if isinstance(event, wire.Verdict) else event)
 
@@ -56,6 +56,9 @@ class FakeGrader:
         while event := await self._said.get():
             yield event
 
+    def end(self) -> None:
+        self._said.put_nowait(None)
+
     async def close(self) -> None:
         self.closed = True
-        self._said.put_nowait(None)
+        self.end()

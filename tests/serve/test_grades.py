@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from graders import FakeGrader
 
 from dltutor import wire
 from dltutor.bench.processes import descendants
@@ -110,42 +111,30 @@ class Bench:
         return next(link for link in self.busy if link.check and link.check.source == source)
 
 
-class FakeLink:
+class FakeLink(FakeGrader):
     """A judge that ends a check when the test says so."""
 
     def __init__(self, bench: Bench) -> None:
+        super().__init__([None])
         self._bench = bench
         self.check: wire.Check | None = None
-        self.closed = False
-        self._said: asyncio.Queue[wire.Event | None] = asyncio.Queue()
-
-    async def start(self) -> None:
-        pass
 
     async def send(self, command: wire.Command) -> None:
+        await super().send(command)
         if isinstance(command, wire.Prepare):
-            self._said.put_nowait(wire.Ready(self._bench.tier, 0.1))
+            self.say(wire.Ready(self._bench.tier, 0.1))
         elif isinstance(command, wire.Check):
             self.check = command
-            self._said.put_nowait(wire.Checking(command.number, "looking"))
             self._bench.note(command.source)
 
     def judge(self) -> None:
         check, self.check = self.check, None
         assert check
-        self._said.put_nowait(wire.Verdict(check.number, True, check.source))
+        self.say(wire.Verdict(check.number, True, check.source), check.number)
 
     def die(self) -> None:
-        self._said.put_nowait(wire.Failed("SIGKILL", trace="/root/secret.py", fatal=True))
-        self._said.put_nowait(None)
-
-    async def events(self) -> AsyncIterator[wire.Event]:
-        while event := await self._said.get():
-            yield event
-
-    async def close(self) -> None:
-        self.closed = True
-        self._said.put_nowait(None)
+        self.say(wire.Failed("SIGKILL", trace="/root/secret.py", fatal=True))
+        self.end()
 
 
 @asynccontextmanager
@@ -210,7 +199,7 @@ async def test_a_learner_is_told_the_place_in_the_queue_in_their_language(bench)
         Learner(grades, "x") as x, Learner(grades, "y") as y, Learner(grades, "z") as z,
     ):  # fmt: skip
         x.ask("x1")
-        await x.until("looking")
+        await x.until("gradient")
         y.ask("y1", language="en")
         assert (await y.hear()).stage == "1 check is before yours"
         z.ask("z1", language="zh")
@@ -223,7 +212,7 @@ async def test_whoever_goes_waits_no_longer_and_frees_the_judge(bench, monkeypat
     async with opened(bench.link) as grades, Learner(grades, "y") as y:
         async with Learner(grades, "x") as x, Learner(grades, "z") as z:
             x.ask("x1")
-            await x.until("looking")
+            await x.until("gradient")
             z.ask("z1")
             await z.until("before yours")
             y.ask("y1")
@@ -237,7 +226,7 @@ async def test_a_check_that_nobody_waits_for_may_end_by_itself(bench):
     async with opened(bench.link) as grades:
         async with Learner(grades, "x") as x:
             x.ask("x1")
-            await x.until("looking")
+            await x.until("gradient")
         async with Learner(grades, "y") as y:
             y.ask("y1")
             await y.until("before yours")
@@ -260,7 +249,7 @@ async def test_a_check_without_end_is_stopped_and_its_learner_told(bench, monkey
 async def test_a_judge_that_dies_is_replaced_and_its_learner_told_without_paths(bench):
     async with opened(bench.link) as grades, Learner(grades, "x") as x:
         x.ask("x1")
-        await x.until("looking")
+        await x.until("gradient")
         bench.busy[0].die()
         told = await x.answer()
         assert isinstance(told, wire.Failed)
@@ -286,7 +275,7 @@ async def test_a_new_session_of_a_learner_waits_for_its_old_one(bench, monkeypat
     async with opened(bench.link, cores=2) as grades:
         async with Learner(grades, "x") as old:
             old.ask("old")
-            await old.until("looking")
+            await old.until("gradient")
         async with Learner(grades, "x") as new:
             new.ask("new")
             await bench.until_heard(2)

@@ -135,15 +135,31 @@ class Grades:
     async def _serve(self, judge: Judge) -> None:
         """For ever."""
         while True:
-            job = await self._queue.next()
-            try:
-                answer = await self._answer(judge, job)
-            finally:
-                self._queue.finish(job)
-            self.done += 1
-            job.asker.tell(answer)
+            if job := await self._next(judge):
+                await self._settle(judge, job)
+            else:
+                self._log("judge died")
+                await judge.close()
             with suppress(DltutorError):  # then the next job tries again, and its learner is told
                 await judge.open()
+
+    async def _next(self, judge: Judge) -> Job | None:
+        """None where the judge dies before one comes: nobody is to wait for its successor."""
+        job = asyncio.ensure_future(self._queue.next())
+        try:
+            either: list[asyncio.Future[Any]] = [job, *judge.listening()]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            return job.result() if job.done() else None
+        finally:
+            job.cancel()
+
+    async def _settle(self, judge: Judge, job: Job) -> None:
+        try:
+            answer = await self._answer(judge, job)
+        finally:
+            self._queue.finish(job)
+        self.done += 1
+        job.asker.tell(answer)
 
     async def _answer(self, judge: Judge, job: Job) -> wire.Verdict | wire.Failed:
         try:
@@ -171,6 +187,7 @@ class Judge:
         self._make_link = make_link
         self._link: Link | None = None
         self._events: AsyncIterator[wire.Event] | None = None
+        self._word: asyncio.Future[wire.Event | None] | None = None  # its next one, as soon as somebody listens
         self.tier = ""
 
     async def open(self) -> str:
@@ -191,17 +208,30 @@ class Judge:
         except OSError as error:  # no more processes, or no memory
             await self.close()
             raise DltutorError(str(error)) from error
-        events = self._events = link.events()
+        self._events = link.events()
         await link.send(wire.Prepare())
-        return await anext(events, None)
+        return await self._hear()
+
+    def listening(self) -> list[asyncio.Future[wire.Event | None]]:
+        """For what it says next, if it is there; when nobody asks, that is its end."""
+        if self._events and not self._word:
+            self._word = asyncio.ensure_future(anext(self._events, None))
+        return [self._word] if self._word else []
+
+    async def _hear(self) -> wire.Event | None:
+        """None at its end."""
+        (word,) = self.listening()
+        event = await word
+        self._word = None
+        return event
 
     async def answer(self, job: Job) -> wire.Verdict | wire.Failed | None:
         """What comes of a check; None where the judge had died before."""
         await self.open()
-        assert self._link and self._events
+        assert self._link
         await self._link.send(job.check)
         heard = False
-        async for event in self._events:
+        while event := await self._hear():
             match event:
                 case wire.Failed(fatal=True):
                     await self.close()
@@ -215,6 +245,9 @@ class Judge:
 
     async def close(self) -> None:
         link, self._link, self._events = self._link, None, None
+        if self._word:
+            self._word.cancel()
+            self._word = None
         if link:
             await link.close()
 

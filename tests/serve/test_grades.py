@@ -171,6 +171,19 @@ async def test_learners_take_turns_however_much_one_asks(bench):
         assert bench.heard == ["x1", "x8", "y1", "z1"]
 
 
+async def test_a_judge_that_dies_while_nobody_asks_is_replaced_before_anybody_does(bench):
+    async with opened(bench.link) as grades, Learner(grades, "x") as x:
+        bench.made[0].die()
+        async with asyncio.timeout(PATIENCE):
+            while len(bench.made) < 2:
+                await asyncio.sleep(0)
+        x.ask("x1")
+        await bench.until_heard(1)
+        bench.judge_of("x1").judge()
+        assert isinstance(await x.answer(), wire.Verdict)
+        assert len(bench.made) == 2
+
+
 async def test_no_more_run_at_once_than_there_are_judges_and_one_of_a_learner(bench):
     async with opened(bench.link, cores=2) as grades, Learner(grades, "x") as x, Learner(grades, "y") as y:
         x.ask("x1")

@@ -98,6 +98,7 @@ class Classroom:
         self._numbers = 0
         self._coming = 0  # being let in
         self._closing = False
+        self._missing: set[int] = set()  # sessions whose key the roster had no longer at the last look
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of a person's logins
         self._chores = Chores(log.event)  # none of them ends by itself
 
@@ -141,8 +142,12 @@ class Classroom:
         await asyncio.gather(*(zygote.close() for zygote in self._zygotes.values()), self.grades.close())
 
     def _beat(self) -> None:
+        """Who is not on the roster goes; not at once, for perhaps it is just being written."""
+        missing = {session.number for session in self._here() if not self.people.may_stay(session.person)}
         for session in self._here():
-            session.look_after(60 * self.settings.idle_minutes)
+            gone = session.number in missing & self._missing
+            session.look_after(60 * self.settings.idle_minutes, may_stay=not gone)
+        self._missing = missing
 
     def _here(self) -> list[Session]:
         """Without those that have just ended."""

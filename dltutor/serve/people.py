@@ -89,6 +89,10 @@ class People:
             return self._enrolled[account]
         return label(username) or nameless() if self._settings.open else None
 
+    def may_stay(self, person: Person) -> bool:
+        """Whether they are on the roster still, if there is one."""
+        return not self._roster or self._name(person.id, person.name) is not None
+
     def may_try(self, fingerprint: str, username: str) -> bool:
         """Is it worth to let that key sign: does it belong to a learner, or may it yet?"""
         if self._settings.class_code or self.by_key(fingerprint, username):

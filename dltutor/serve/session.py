@@ -178,18 +178,25 @@ class Session:
             await self._stop()
         await within(GIVEN_UP, self.ended)
 
-    def look_after(self, limit: float) -> None:
-        """Once a second: who has not typed for `limit` seconds leaves."""
+    def look_after(self, limit: float, may_stay: bool = True) -> None:
+        """Once a second: who has not typed for `limit` seconds leaves, or may not stay."""
         idle = time.monotonic() - self.last_key
         with i18n.speaking(self.language):
-            if idle >= limit and not self._reason:
-                self._reason = _(
-                    "You were away for a long time, so this session was closed. All is saved: log in again."
+            if not may_stay:
+                self._show_out(_("Your key was taken off the roster of this class. All is saved."))
+            elif idle >= limit:
+                self._show_out(
+                    _("You were away for a long time, so this session was closed. All is saved: log in again.")
                 )
-                self._chores.begin(self.leave(TO_SAVE, self._reason))
             elif limit > 2 * WARNING and idle >= limit - WARNING and not self._warned:
                 self._warned = True
                 self._remark(_("Are you still there? Press a key, or this session is saved and closed in a minute."))
+
+    def _show_out(self, reason: str) -> None:
+        """Once, for the first reason."""
+        if not self._reason:
+            self._reason = reason
+            self._chores.begin(self.leave(TO_SAVE, reason))
 
     # ------------------------------------------------------------ what the program asks for
 

@@ -188,6 +188,25 @@ async def test_what_a_session_says_of_itself_can_be_shown(classroom: Classroom, 
     assert (link_of(learner), learner.tries, learner.trouble) == ("", 0, "")
 
 
+async def test_who_is_not_on_the_roster_any_more_is_told_and_saved(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gone_soon, door), (stays, _door) = await enter(classroom, "a"), await enter(classroom, "b")
+    listed = {gone_soon.person.id: False, stays.person.id: True}
+    monkeypatch.setattr(classroom.people, "may_stay", lambda person: listed[person.id])
+    classroom._beat()
+    listed[gone_soon.person.id] = True  # it was just being written
+    classroom._beat()
+    listed[gone_soon.person.id] = False
+    classroom._beat()
+    assert not gone_soon._reason
+    classroom._beat()
+    await gone(gone_soon)
+    assert door.ended == (0, "Your key was taken off the roster of this class. All is saved.")
+    assert (gone_soon.person.folder / "saved").exists()
+    assert not stays.ended.done()
+
+
 async def test_t18_the_class_looks_after_who_is_away(classroom: Classroom) -> None:
     session, door = await enter(classroom)
     session.last_key -= 60 * classroom.settings.idle_minutes

@@ -141,6 +141,17 @@ def test_the_roster_is_read_anew_when_it_changes(known: Callable[..., People], r
     assert people.by_key(alan, "") and not people.by_key(ada, "")
 
 
+def test_who_is_taken_off_the_roster_may_not_stay(known: Callable[..., People], roster: Path) -> None:
+    (ada, first), (_alan, second) = key_of("Ada"), key_of("Alan")
+    roster.write_text(first)
+    people = known(roster=roster)
+    person = people.by_key(ada, "")
+    assert person and people.may_stay(person)
+    roster.write_text(second)
+    assert not people.may_stay(person)
+    assert known(open=True).may_stay(person)
+
+
 def test_a_roster_that_vanishes_keeps_nobody_out(known: Callable[..., People], roster: Path, events: Events) -> None:
     ada, line = key_of("Ada")
     roster.write_text(line)

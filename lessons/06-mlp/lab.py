@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count
-from math import isqrt
+from math import isfinite, isqrt
 from typing import Any
 
 import numpy as np
@@ -217,6 +217,10 @@ def histograms(layers: Sequence[np.ndarray], low: float, high: float, label: str
 @lru_cache(maxsize=16)
 def edges(low: float, high: float) -> np.ndarray:
     """Where one bin ends and the next begins; after the last one comes what is no number."""
+    if not isfinite(high - low):
+        raise ValueError(f"there are no bins from {low} to {high}")
+    if low == high:  # all is one number: it lies in the middle
+        low, high = low - 0.5, high + 0.5
     return np.append(np.linspace(low, high, BINS + 1, dtype=np.float32)[1:-1], np.float32(np.nan))
 
 

@@ -124,7 +124,7 @@ class _Place:
                 os.kill(child, signal.SIGKILL)
 
     def run(self, work: tuple[inside.Work, inside.Work], limits: Limits, *pipes: int) -> NoReturn:
-        os.setsid()
+        os.setpgid(0, 0)  # and no session, which would have a share of the processors like a learner's
         if self.inside:
             namespaces.settle(self.inside, limits.scratch)
         reply = inside.take_places(*pipes)

@@ -463,6 +463,20 @@ async def test_t19_judges_and_their_rooms_hold_no_variable_of_the_servers(monkey
     assert not [file for file in files if file.startswith("/") and not file.startswith(("/dev/", "/proc", "/tmp"))]
 
 
+@on_linux
+@pytest.mark.asyncio(loop_scope="module")
+async def test_judges_and_their_rooms_let_sessions_go_first():
+    grades = Grades(1, ENVIRONMENT)
+    before = set(descendants(os.getpid()))
+    await grades.start()
+    theirs = set(descendants(os.getpid())) - before
+    niceness = {os.getpriority(os.PRIO_PROCESS, pid) for pid in theirs}
+    groups = [Path(f"/proc/{pid}/autogroup") for pid in theirs]
+    shares = {int(group.read_text(encoding="ascii").split()[-1]) for group in groups if group.exists()}
+    await grades.close()
+    assert min(niceness) > os.nice(0) and shares <= niceness
+
+
 BOMB = """
 import os
 import threading

@@ -27,7 +27,7 @@ from dltutor.ui.plots.look import Look, memory_of
 from dltutor.ui.screens.home import Home
 from dltutor.ui.terminal import TerminalMixin
 from dltutor.ui.theme import DARK, LIGHT
-from dltutor.ui.widgets.key_bar import bind
+from dltutor.ui.widgets.key_bar import EVERYWHERE, bind
 
 if TYPE_CHECKING:  # not needed for the first paint
     from dltutor.checking import Grader
@@ -44,10 +44,7 @@ class Tutor(TerminalMixin, App[None]):
     TITLE = "dltutor"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = [
-        bind("question_mark", "keys", "help", "all keys of this screen"),
-        bind("L", "language", "中文/EN", "English or Chinese"),
-        bind("T", "theme", "", "dark or light"),
-        bind("ctrl+l", "redraw", "", "draw the whole screen again"),
+        *EVERYWHERE,
         bind("q", "leave_app", "quit", "leave; everything is kept"),
         bind("ctrl+p", "command_palette", "", "a command or a lesson, found by typing", priority=True),
         bind("ctrl+q", "leave_app", "", "leave; everything is kept", priority=True),

@@ -33,7 +33,7 @@ from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.dialogs import Ask, Dialog, Help
 from dltutor.ui.terminal import TerminalMixin
 from dltutor.ui.theme import DARK, LIGHT
-from dltutor.ui.widgets.key_bar import KeyBar, bind
+from dltutor.ui.widgets.key_bar import EVERYWHERE, KeyBar, bind
 
 EVERY = 1.0  # seconds
 STOP_SECONDS = 30.0
@@ -58,10 +58,7 @@ class Watch(TerminalMixin, App[None]):
     TITLE = "dltutor"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [
-        bind("question_mark", "keys", "help", "all keys of this screen"),
-        bind("L", "language", "", "English or Chinese"),
-        bind("T", "theme", "", "dark or light"),
-        bind("ctrl+l", "redraw", "", "draw the whole screen again"),
+        *EVERYWHERE,
         bind("q", "quit", "quit", "leave; the class goes on"),
         bind("ctrl+q", "quit", "", "leave; the class goes on", priority=True),
     ]

@@ -24,6 +24,15 @@ def bind(
     return Binding(key, action, label or tooltip, bool(label), display, priority, tooltip, id=f"{action}:{key}")
 
 
+EVERYWHERE = (
+    bind("question_mark", "keys", "help", "all keys of this screen"),
+    bind("L", "language", "中文/EN", "English or Chinese"),
+    bind("T", "theme", "", "dark or light"),
+    bind("ctrl+l", "redraw", "", "draw the whole screen again"),
+)
+"""Of every application."""
+
+
 class Key(NamedTuple):
     """One key of the line."""
 

@@ -254,7 +254,7 @@ async def test_a_class_that_cannot_begin_says_why_and_leaves_nothing_running(
     with pytest.raises(DltutorError, match="No module named 'no_such_program'"):
         await room.start(tell=lambda line: None)
     await room.close(0, "over")
-    assert children() == before
+    assert set(children()) <= set(before)  # one of an earlier test may end meanwhile
 
 
 def children() -> list[str]:

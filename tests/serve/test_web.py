@@ -348,15 +348,19 @@ async def test_what_comes_after_the_end_is_told_and_the_socket_closed(opened):
         await heard(socket, name="Ada")
         await socket.send_str(line("bye 0"))
         assert b"See you" in await closed(socket)
-    assert opened.log.named("left")
+    await left(opened)
 
 
 async def test_a_page_that_goes_away_is_told_to_its_session(opened):
     await opened.come_in()
     async with opened.connect() as socket:
         await heard(socket, name="Ada")
+    await left(opened)
+
+
+async def left(made: Class) -> None:
     async with asyncio.timeout(SAFETY):
-        while not opened.log.named("left"):
+        while not made.log.named("left"):
             await asyncio.sleep(0.01)
 
 

@@ -133,7 +133,8 @@ class _Place:
             landlock.restrict(self.pieces, self.view.folders())
         if self.tier != "limits":
             linux.drop_capabilities()
-            linux.die_with_parent()
+        linux.die_with_parent()  # now: the kernel forgets it where rights change
+        if self.tier != "limits":
             seccomp.restrict(read_only=not self.inside)
         with os.fdopen(0, "rb", buffering=0, closefd=False) as pipe:
             told = pipe.readall()

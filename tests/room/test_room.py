@@ -485,8 +485,25 @@ def test_where_nothing_can_be_forked_each_run_gets_a_python_of_its_own(monkeypat
 def test_a_warm_python_that_is_gone_is_replaced():
     with_worker = room.open_room("limits", WORKER)
     assert with_worker._zygote
-    os.kill(with_worker._zygote.pid, 9)
-    assert with_worker.run(b"reply = b''", SMALL).ended == "killed"
+    gone = with_worker._zygote.pid
+    os.kill(gone, 9)
+    wait_until(lambda: not is_running(gone))
+    assert fine(with_worker)
+    with_worker.close()
+
+
+@needs_linux
+def test_a_warm_python_that_goes_in_the_middle_of_a_run_takes_it_along_and_is_replaced():
+    with_worker = room.open_room("limits", WORKER)
+    assert with_worker._zygote
+    warm = with_worker._zygote.pid
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(with_worker.run, b"while True: pass", Limits(cpu=60, wall=60))
+        wait_until(lambda: busy(descendants(warm)))
+        (run,) = descendants(warm)
+        os.kill(warm, 9)
+        assert ended.result().ended == "killed"
+    wait_until(lambda: not is_running(run))
     assert fine(with_worker)
     with_worker.close()
 
@@ -549,6 +566,12 @@ def waiting(with_worker: Any) -> list[int]:
 def descendants(pid: int) -> list[int]:
     children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     return [*children, *(other for child in children for other in descendants(child))]
+
+
+def busy(pids: list[int]) -> bool:
+    """Whether one of them has computed for a while."""
+    clocks = (Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11] for pid in pids)
+    return any(int(ticks) > 10 for ticks in clocks)
 
 
 def is_running(pid: int) -> bool:

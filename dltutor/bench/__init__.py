@@ -100,7 +100,7 @@ def bench_learning() -> Measure:
 @bench.command("ssh", help=_("Time a class over SSH. Real clients: first paint, keys, bytes, memory, how it ends."))
 @click.option("--json", "as_json", is_flag=True, help=_("For programs: a JSON object."))
 @click.option("--sessions", type=click.IntRange(1, 200), help=_("Let so many train at once, and then twice as many."))
-@click.option("--quick", is_flag=True, help=_("Less of each: a minute and a half instead of six."))
+@click.option("--quick", is_flag=True, help=_("Less of each: a minute and a half instead of nine."))
 @click.option("--only", multiple=True, metavar="NAME", help=_("This part alone: grades, paint, logins, memory, ..."))
 def bench_ssh(as_json: bool, sessions: int | None, quick: bool, only: tuple[str, ...]) -> None:
     from dltutor.bench import ssh

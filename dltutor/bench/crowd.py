@@ -52,7 +52,7 @@ class Amount:
     grades: int = 40
     checks: int = 100  # that wait
     peaceful: int = 28  # learners beside those who make trouble
-    latest: float = 300.0  # seconds after which no further part begins
+    latest: float = 480.0  # seconds after which no further part begins
 
 
 QUICK = Amount(

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from dltutor.page import FULL_RATE, LIVE, Page
 
 EVERY = 1.0  # seconds
-SHARE = 0.6  # of the processors that all drawing may take: keys, training and checks want theirs, too
+SHARE = 0.5  # of the processors that all drawing may take: keys, training and checks want theirs, too
 LOWEST_RATE = 0.25  # drawings a second, of a chart that is still alive to the eye
 COST = 0.0015  # seconds that a drawing takes, of a session that has not yet found out
 HIGHEST_COST = 0.05  # that a session is believed

@@ -41,7 +41,10 @@ async def asked(progress: Progress, lesson: str = "", size=(80, 24)) -> AsyncIte
         yield pilot
 
 
-@pytest.mark.parametrize(("key", "glyphs"), [("1", "braille"), ("2", "block"), ("3", "ascii"), ("escape", "braille")])
+@pytest.mark.parametrize(
+    ("key", "glyphs"),
+    [("1", "braille"), ("2", "block"), ("3", "ascii"), ("escape", "braille"), ("enter", "braille")],
+)
 async def test_a_number_is_an_answer_and_it_is_kept(progress, key, glyphs):
     async with asked(progress) as pilot:
         await pilot.press(key)

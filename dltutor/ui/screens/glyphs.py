@@ -48,7 +48,7 @@ class WhichGlyphs(InTutor, Dialog):
         bind("1", "choose('braille')", "dots", "draw plots in braille dots"),
         bind("2", "choose('block')", "blocks", "draw plots in blocks"),
         bind("3", "choose('ascii')", "ASCII", "draw plots in ASCII characters"),
-        bind("escape,q", "close", "as it is", "go on as it is"),
+        bind("escape,q,enter", "close", "as it is", "go on as it is"),
     ]
 
     def compose(self) -> ComposeResult:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 PATIENCE = 5.0  # seconds for what was killed to end
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def resident(group: int) -> dict[int, float]:
@@ -71,12 +70,6 @@ def command_of(pid: int) -> str:
 
 def lives(pid: int) -> bool:
     return _told(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
-
-
-def processor_seconds(pid: int) -> float:
-    """0 for one that has ended."""
-    fields = _told(pid, "stat").rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / TICKS
 
 
 def _told(pid: int, name: str) -> str:

@@ -34,12 +34,12 @@ from dltutor.bench.crowd import (
     probes_of,
     whole,
 )
-from dltutor.bench.processes import descendants, lives, processor_seconds
+from dltutor.bench.processes import descendants, lives
 from dltutor.bench.relay import Relay
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.serve.health import private_bytes
+from dltutor.serve.health import private_bytes, processor_seconds
 
 __all__ = ["QUICK", "Amount", "measure"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from dltutor.page import FULL_RATE, LIVE, Page
+from dltutor.serve.health import processor_seconds
 
 EVERY = 1.0  # seconds
 SHARE = 0.5  # of the processors that all drawing may take: keys, training and checks want theirs, too
@@ -89,10 +89,3 @@ class Part:
 def believable(cost: float) -> float:
     """A session that is out of its mind, and says that it draws for ever, slows nobody else."""
     return min(cost, HIGHEST_COST) if cost > 0 else COST
-
-
-def processor_seconds(pid: int) -> float:
-    """That a process has used; 0 of one that is gone."""
-    with contextlib.suppress(OSError):
-        return time.clock_gettime(~pid << 3 | 2)  # Linux's number for the clock of another process
-    return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import time
@@ -55,6 +56,13 @@ class Health:
             "cores": self.cores, "load1": load1, "cpu": round(self.cpu, 3), "front_end": round(self.front_end, 3),
             "lag": round(self.lag, 4), "worst_lag": round(self.worst_lag, 4),
         }  # fmt: skip
+
+
+def processor_seconds(pid: int) -> float:
+    """That a process has used; 0 of one that is gone."""
+    with contextlib.suppress(OSError):
+        return time.clock_gettime(~pid << 3 | 2)  # Linux's number for the clock of another process
+    return 0.0
 
 
 def processor_times() -> tuple[int, int]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dltutor.page import FULL_RATE, Page
-from dltutor.serve.budget import FRONT_END, LATE, LOWEST_RATE, SHARE, Budget, processor_seconds
+from dltutor.serve.budget import FRONT_END, LATE, LOWEST_RATE, SHARE, Budget
+from dltutor.serve.health import processor_seconds
 
 NOW = 1000.0
 Pages = Callable[..., list[Page]]

@@ -36,6 +36,10 @@ AT_ONCE = 8  # logins, where it is not logins that are measured
 MB = 1e6
 
 
+Expected = tuple[Path, str]
+"""A learner: the key, and its fingerprint."""
+
+
 @dataclass(frozen=True)
 class Amount:
     """How much of each is measured."""
@@ -77,8 +81,7 @@ class Class:
 
     def __init__(self, folder: Path, amount: Amount) -> None:
         self.folder, self.amount = folder, amount
-        self.here: dict[Client, str] = {}  # the fingerprints of their keys
-        self._keys: dict[str, Path] = {}  # by their fingerprints
+        self.here: dict[Client, Expected] = {}
         self._lesson = next(lesson for lesson in built_in_lessons() if lesson.id == LESSON)
         self._stack = ExitStack()
         self._numbers = 0
@@ -106,7 +109,7 @@ class Class:
 
     # ------------------------------------------------------------ who comes
 
-    def expect(self, settled: bool = True) -> tuple[Path, str]:
+    def expect(self, settled: bool = True) -> Expected:
         """A learner with progress of their own: their key, and its fingerprint. `settled`: who was here before."""
         self._numbers += 1
         key = clients.keygen(self.folder / "keys" / f"learner-{self._numbers}")
@@ -118,16 +121,16 @@ class Class:
             settle_in(home, self._lesson, **ENDLESS)
         return key, fingerprint
 
-    def come(self, expected: tuple[Path, str] | None = None, port: int = 0, compress: bool = False) -> Client:
-        key, fingerprint = expected or self.expect()
+    def come(self, expected: Expected | None = None, port: int = 0, compress: bool = False) -> Client:
+        expected = expected or self.expect()
+        key, _fingerprint = expected
         client = self.server.client(key, key.name, *SIZE, port=port, compress=compress)
-        self.here[client], self._keys[fingerprint] = fingerprint, key
+        self.here[client] = expected
         return client
 
     def come_again(self, client: Client) -> Client:
         """The learner of one that is lost."""
-        fingerprint = self.here[client]
-        return self.come((self._keys[fingerprint], fingerprint))
+        return self.come(self.here[client])
 
     def train(self, client: Client) -> Client:
         """From the course to a lab that runs."""
@@ -156,7 +159,8 @@ class Class:
 
     def session_of(self, client: Client) -> int:
         """The process that draws what this client shows."""
-        return int(self.server.event("session opened", person=self.here[client][:12])["pid"])
+        _key, fingerprint = self.here[client]
+        return int(self.server.event("session opened", person=fingerprint[:12])["pid"])
 
     def engines(self) -> list[int]:
         """The processes that train, one for each who does."""

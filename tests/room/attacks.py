@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import struct
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -112,21 +113,27 @@ def write(about: About) -> list[str]:
     )
 
 
-def fill(_about: About) -> list[str]:
-    """How much can be written: one file of 64 MB, and 512 MB altogether."""
-
-    def many() -> None:
-        for number in range(64):
-            with open(f"part{number}", "wb") as file:
-                file.write(bytes(8 << 20))
+def fill_one(_about: About) -> list[str]:
+    """One file of 64 MB. It is gone with the process, should it be possible."""
 
     def one() -> None:
-        with open("one", "wb") as file:
+        with tempfile.TemporaryFile() as file:
             for _ in range(64):
                 file.write(bytes(1 << 20))
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    return succeeded({"one large file": one, "many files": many})
+    return succeeded({"one large file": one})
+
+
+def fill_many(_about: About) -> list[str]:
+    """128 MB altogether, in files of 8 MB."""
+
+    def many() -> None:
+        for number in range(16):
+            with open(f"part{number}", "wb") as file:
+                file.write(bytes(8 << 20))
+
+    return succeeded({"many files": many})
 
 
 # ---------------------------------------------------------------- processes
@@ -138,7 +145,7 @@ def processes(_about: About) -> int:
     for _ in range(300):
         child = libc.fork()
         if child == 0:
-            time.sleep(5)
+            time.sleep(20)
             os._exit(0)
         made += child > 0
     return made
@@ -148,7 +155,7 @@ def threads(_about: About) -> int:
     made = 0
     for _ in range(300):
         try:
-            threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+            threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
         except RuntimeError:
             break
         made += 1
@@ -168,6 +175,7 @@ def loop(_about: About) -> None:
 
 
 def loop_in_numba(_about: About) -> None:
+    print("step 1")
     import numba
 
     @numba.njit(nogil=True)

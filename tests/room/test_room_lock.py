@@ -36,6 +36,7 @@ def say(what):
 say(tier)
 """
 Locked = Callable[..., "subprocess.Popen[str]"]
+LONGEST = 120.0  # seconds after which what does not end is a failure
 
 
 @pytest.fixture(params=lock.TIERS)
@@ -119,7 +120,11 @@ say([libc.socket(2, 1, 0) >= 0, libc.socket(1, 1, 0) >= 0, works(lambda: subproc
 
 
 def test_it_takes_no_more_memory_than_it_may(locked):
-    assert heard(locked("say([works(lambda: bytearray(size << 30)) for size in (1, 3)])")) == [True, False]
+    """Memory that is asked for; none of it is touched."""
+    assert heard(locked("import mmap\nsay([works(lambda: mmap.mmap(-1, size << 30)) for size in (1, 3)])")) == [
+        True,
+        False,
+    ]
 
 
 def test_pipes_stay_and_the_exit_code_is_passed_on(locked):
@@ -129,12 +134,12 @@ def test_pipes_stay_and_the_exit_code_is_passed_on(locked):
     process.stdin.flush()
     assert heard(process) == "hello\n"
     process.stdin.close()
-    assert process.wait(20) == 7
+    assert process.wait(LONGEST) == 7
 
 
 def test_its_death_by_a_signal_is_passed_on(locked):
     process = locked("import ctypes\nctypes.string_at(8)")
-    assert process.wait(20) == -signal.SIGSEGV
+    assert process.wait(LONGEST) == -signal.SIGSEGV
 
 
 def test_its_death_by_the_system_is_passed_on(locked):
@@ -142,7 +147,7 @@ def test_its_death_by_the_system_is_passed_on(locked):
     heard(process)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
     os.kill(int(children[0]) if children else process.pid, signal.SIGKILL)
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(LONGEST) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -150,7 +155,7 @@ def test_killed_it_is_gone_with_all_it_holds(locked, number):
     process = locked("say('ready')\nimport time\ntime.sleep(100)")
     assert heard(process) == "ready"
     process.send_signal(number)
-    assert process.wait(20) == -number
+    assert process.wait(LONGEST) == -number
     assert process.stdout
     assert process.stdout.read() == ""  # comes back only once nobody holds the other end
 

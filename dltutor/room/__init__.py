@@ -125,7 +125,7 @@ class Room:
             if self._zygote and not self._zygote.is_alive:
                 self.close()
             self._zygote = self._zygote or Zygote(self.tier, self.worker, self._view)
-            return Ended.unpack(self._zygote.ask(message, limits.wall + PATIENCE))
+            return Ended.unpack(self._zygote.ask(message, START_SECONDS + limits.wall + PATIENCE))
         except OSError:  # it is gone, or hangs: the next run gets a new one
             self.close()
             return Ended(status=9)

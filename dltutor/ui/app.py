@@ -208,6 +208,8 @@ class Tutor(TerminalMixin, App[None]):
 
     def keep_place(self) -> None:
         self._place_timer = None
+        if not self.is_running:  # its screens are being taken down
+            return
         with self.writing():
             self._open_place.keep(self.place())
 
@@ -216,6 +218,8 @@ class Tutor(TerminalMixin, App[None]):
 
     async def go_back(self) -> None:
         """To where the last sitting broke off, if it did; what is no longer there is left out."""
+        if self.screen_stack[1:]:  # the learner was quicker
+            return
         with contextlib.suppress(DltutorError, ValueError):
             await self._go_to(self._open_place.left_behind(alone=self.is_hosted))
         if self.screen_stack[1:]:

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 XTERM = {0, 95, 135, 175, 215, 255}  # levels of the colour cube
-PATIENCE = 20.0  # seconds until a fact that does not come is a failure
+PATIENCE = 60.0  # seconds until a fact that does not come is a failure
 
 
 async def until(pilot: Pilot, fact: Callable[[], object]) -> None:

@@ -22,6 +22,7 @@ from dltutor.ui.widgets.knobs import Knobs
 from dltutor.ui.widgets.lab import Lab
 from dltutor.ui.widgets.reader import Experiment
 
+pytestmark = pytest.mark.usefixtures("brisk")
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SMALL, LARGE = (80, 24), (140, 45)
 

@@ -18,6 +18,7 @@ from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.dialogs import Ask
 from dltutor.ui.terminal import Difference
 
+pytestmark = pytest.mark.usefixtures("brisk")
 SIZES = [(80, 24), (140, 45)]
 NOW = 1_800_000_000.0
 VERDICT = "dw[2, 0] has the wrong sign"

@@ -26,6 +26,7 @@ from dltutor.ui.screens.exercise import ExerciseScreen, task_screen
 from dltutor.ui.screens.hunt import HuntScreen, Suspects
 from dltutor.ui.widgets.editor import Editor
 
+pytestmark = pytest.mark.usefixtures("brisk")
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "practice"
 SMALL, LARGE = (80, 24), (140, 45)
 

@@ -20,6 +20,7 @@ from dltutor.ui.screens.home import Home
 from dltutor.ui.screens.lesson import LessonScreen
 from dltutor.ui.widgets.lab import Lab
 
+pytestmark = pytest.mark.usefixtures("brisk")
 RECORDING = Path(__file__).parents[1] / "recordings" / "06-mlp.jsonl"
 BRAILLE = set(map(chr, range(0x2801, 0x2900)))
 

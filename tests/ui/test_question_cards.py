@@ -25,6 +25,7 @@ from dltutor.ui.widgets.key_bar import KeyBar
 from dltutor.ui.widgets.questions import QuizCard
 from dltutor.ui.widgets.reader import Experiment, Reader
 
+pytestmark = pytest.mark.usefixtures("brisk")
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "asking"
 PANES = {"80x24": 80, "140x45": 70}  # cells of the reader
 TALL = 190  # rows in which the whole fixture fits

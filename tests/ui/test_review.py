@@ -25,6 +25,7 @@ from dltutor.ui.screens.lesson import LessonScreen
 from dltutor.ui.screens.review import FlipCard, ReviewScreen
 from dltutor.ui.widgets.cards import ReviewCard
 
+pytestmark = pytest.mark.usefixtures("brisk")
 SMALL, LARGE = (80, 24), (140, 45)
 LESSON = """---
 id: 91-odds

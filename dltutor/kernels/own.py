@@ -41,7 +41,7 @@ from dltutor.kernels.learner import line_of, plain, rebound, unknown_name
 from dltutor.kernels.machine_code import without_collector
 
 FILE = "<yours>"  # what the learner's file is called in tracebacks
-PATIENCE = 2.0  # seconds to look for a line in plain Python
+PATIENCE = 2.0  # seconds of the processor to look for a line in plain Python
 
 Space = dict[str, Any]  # the names of a module
 Own = dict[str, Kernel | CudaKernel]  # by what they take the place of
@@ -258,15 +258,15 @@ def refused_by_numba(name: str, space: Space) -> Iterator[None]:
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """What lasts longer ends with TimeoutError."""
+    """What uses more of the processor ends with TimeoutError: others may use it, too."""
 
     def stop(*_signal: Any) -> None:
         raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)

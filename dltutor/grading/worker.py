@@ -4,7 +4,7 @@
 its arguments, arrays between guard cells that the judge has filled. Out come the same arrays after each call, and for
 what went wrong the kind, the message and the learner's line. No answer is here to be found.
 
-Importing this module takes what can be done once for all checks: NumPy, Numba, and its first compilation.
+What can be done once for all checks: importing this module loads NumPy and Numba, `prepare` has Numba compile.
 """
 
 from __future__ import annotations
@@ -249,6 +249,8 @@ def printing(aloud: bool) -> Iterator[None]:
 
 # ---------------------------------------------------------------- once
 
+shape_errors.shorten()
+
 
 def first(x: Any, y: Any, total: Any) -> None:
     """Has a bit of what learners write: Numba is slow to compile it for the first time only."""
@@ -268,8 +270,4 @@ def prepare_cuda() -> None:
 
 
 def prepare() -> None:
-    shape_errors.shorten()
     numba.njit(first, **COMPILED).compile("(f4[:, ::1], f4[:, ::1], f4[::1])")
-
-
-prepare()

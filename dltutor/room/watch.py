@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from dltutor.room import inside
 from dltutor.room.limits import Limits
 
-START_SECONDS = 60.0  # until the learner's code begins: a new Python has to load Numba
+START_SECONDS = 120.0  # until the learner's code begins: a new Python has to load Numba
 STEP = 0.002  # seconds between looks at a process that has closed everything and not ended
 CHUNK = 1 << 16
 

@@ -64,7 +64,11 @@ def loaded(worker: str) -> tuple[inside.Work, inside.Work]:
     """What runs inside: the learner's code by the worker, if there is one, or the questions of the self-test."""
     from dltutor.room import selftest
 
-    return importlib.import_module(worker).work if worker else selftest.probe, selftest.probe
+    if not worker:
+        return selftest.probe, selftest.probe
+    module = importlib.import_module(worker)
+    module.prepare()
+    return module.work, selftest.probe
 
 
 class _Child:

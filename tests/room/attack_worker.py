@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+def prepare() -> None:
+    pass
+
+
 def work(request: bytes) -> bytes:
     names: dict[str, object] = {"__name__": "learner", "reply": b""}
     exec(request, names)

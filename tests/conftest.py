@@ -14,6 +14,7 @@ import pytest
 LABS = Path(__file__).parent / "fixtures" / "labs"
 """Lessons with labs made for tests: `tiny` trains, `faulty` misbehaves as its knob says."""
 PERSONAL = ("DLTUTOR_LESSONS", "DLTUTOR_COLORS", "DLTUTOR_GLYPHS", "DLTUTOR_FASHION_MNIST", "NO_COLOR", "FORCE_COLOR")
+LONGEST = 300.0  # seconds after which a command hangs: it may compile, on a slow machine that has other work
 _numbers = itertools.count()
 
 
@@ -47,6 +48,6 @@ def dltutor(labs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def call(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "dltutor", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)  # type: ignore[call-overload]
+        return subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False, **options)  # type: ignore[call-overload]
 
     return call

@@ -18,7 +18,7 @@ from dltutor.wire import Command, Event, Finished, Metrics, Open, Ready, Start, 
 
 E = TypeVar("E")
 LABS = Path(__file__).parents[1] / "fixtures" / "labs"
-LONGEST = 60.0  # seconds after which a silent engine is ended, and its test with it
+LONGEST = 300.0  # seconds after which a silent engine is ended, and its test with it
 
 
 class Driver:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import LONGEST
 
 from dltutor.wire import Failed, Printed, Start
 
@@ -79,8 +80,8 @@ import os, signal, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from conftest import Driver
 from dltutor.wire import *
-signal.signal(signal.SIGINT, signal.SIG_IGN)
 driver = Driver().open("tiny")
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the engine must not inherit it
 driver.send(Start({{}}, 0, 10**9))
 driver.until(Resumed)
 os.killpg(0, signal.SIGINT)
@@ -89,8 +90,9 @@ print(driver.until(Finished).reason)
 driver.close()
 """
     child = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, start_new_session=True, check=False
-    )
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, timeout=LONGEST, start_new_session=True, check=False,
+    )  # fmt: skip
     assert child.stdout == "stopped\n", child.stderr
 
 
@@ -98,14 +100,14 @@ def test_the_end_of_stdin_ends_the_engine(engine):
     engine.open()
     engine.send(Start({}, 0, 10**9))
     engine.process.stdin.close()
-    assert engine.process.wait(60) == 0
+    assert engine.process.wait(LONGEST) == 0
 
 
 def test_nobody_listening_ends_the_engine(engine):
     engine.open("faulty")
     engine.process.stdout.close()
     engine.send(Start({"fault": "print"}, 0, 10**9))
-    assert engine.process.wait(60) == 0
+    assert engine.process.wait(LONGEST) == 0
 
 
 @pidfd
@@ -129,7 +131,7 @@ asyncio.run(main())
     engine = os.pidfd_open(int(parent.stdout.readline()))
     parent.kill()
     parent.communicate()
-    assert select.select([engine], [], [], 60)[0], "the engine outlived its parent by a minute"
+    assert select.select([engine], [], [], LONGEST)[0], "the engine outlived its parent"
     os.close(engine)
 
 

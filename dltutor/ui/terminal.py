@@ -35,13 +35,15 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 from dltutor.page import LIVE, DrawingTurns, Page
-from dltutor.ui.pacer import Attention, Beat, Pacer
+from dltutor.ui.pacer import KEY_FIRST, Attention, Beat, Pacer
 
 if TYPE_CHECKING:
     from rich.console import Console
     from textual.app import App
     from textual.driver import Driver
     from textual.widget import Widget
+
+    from dltutor.ui.widgets.painted import Painted
 
     _Base = App[Any]
 else:
@@ -61,7 +63,6 @@ _SYSTEMS = {"true": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": C
 _PLAIN = Pen()
 _UNKNOWN = Pen("unknown")  # of a cell whose content on the terminal is not known: equal to no other
 _ANY_FG = ""  # a blank shows no foreground: whatever is set may stay
-KEY_FIRST = 0.1  # seconds in which a key is answered, and nothing else is drawn
 SLOWEST_UNDER_KEYS = 3.0  # drawings a second that there may be however many keys there are
 
 
@@ -142,6 +143,10 @@ def _append_character(line: Line, character: str, pen: Pen) -> None:
     line.pens.extend([blank(pen) if character == " " else pen] * size)
 
 
+Piece = tuple[int, int, Line]
+"""A row, a column, and the cells from there on."""
+
+
 # ---------------------------------------------------------------- the difference
 
 
@@ -155,9 +160,13 @@ class Difference:
         """The terminal's content is no longer known: everything will be sent again as it comes."""
         self._rows.clear()
 
-    def encode(self, pieces: Iterable[tuple[int, int, Line]], width: int) -> str:
-        """The bytes that put `pieces` (row, column, cells) on the terminal, given what it shows already."""
-        pencil = Pencil(width)
+    def encode(self, pieces: Iterable[Piece], width: int) -> str:
+        """What puts `pieces` on the terminal, given what it shows already."""
+        return self.encode_some(pieces, width, math.inf)[0]
+
+    def encode_some(self, pieces: Iterable[Piece], width: int, room: float) -> tuple[str, int]:
+        """The first pieces until `room`, in bytes, is used up; and how many these are."""
+        pencil, count = Pencil(width), 0
         for y, x, new in pieces:
             row = self._row(y, max(width, x + len(new)))
             old = row.part(x, x + len(new))
@@ -166,7 +175,10 @@ class Difference:
             row.text[x : x + len(new)] = new.text
             row.pens[x : x + len(new)] = new.pens
             row.fragile = row.fragile or new.fragile
-        return pencil.done()
+            count += 1
+            if room < math.inf and pencil.size >= room:
+                break
+        return pencil.done(), count
 
     def _row(self, y: int, width: int) -> Line:
         row = self._rows.setdefault(y, Line())
@@ -263,6 +275,11 @@ class Pencil:
             codes, self._pen = switched(self._pen, pen)
             self._out.append(codes)
 
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return _size(self._out)
+
     def done(self) -> str:
         if self._pen.link:
             self._out.append("\x1b]8;;\x1b\\")
@@ -274,7 +291,7 @@ class Pencil:
 # ---------------------------------------------------------------- Textual's updates
 
 
-def pieces_of(update: CompositorUpdate, system: ColorSystem) -> Iterator[tuple[int, int, Line]]:
+def pieces_of(update: CompositorUpdate, system: ColorSystem) -> Iterator[Piece]:
     """What an update of Textual's puts on the screen, as (row, column, cells)."""
     if isinstance(update, LayoutUpdate):
         for y, strips in enumerate(update.strips, update.region.y):
@@ -285,7 +302,7 @@ def pieces_of(update: CompositorUpdate, system: ColorSystem) -> Iterator[tuple[i
         raise TypeError(f"no update known: {update!r}")
 
 
-def _chops(update: ChopsUpdate, system: ColorSystem) -> Iterator[tuple[int, int, Line]]:
+def _chops(update: ChopsUpdate, system: ColorSystem) -> Iterator[Piece]:
     """Rows are cut into chops, columns to strips; of each only what lies left of a dirty span's end is current."""
     for y, left, right in update.spans:
         for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
@@ -294,18 +311,34 @@ def _chops(update: ChopsUpdate, system: ColorSystem) -> Iterator[tuple[int, int,
                 yield y, x, line.part(0, min(end, right) - x) if right < end else line
 
 
+Gaps = dict[int, tuple[int, int]]
+"""By rows: a first column, and the column after the last."""
+
+
+def around(gaps: Gaps, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces without the gaps."""
+    for y, x, line in pieces:
+        left, right = (min(max(0, end - x), len(line)) for end in gaps.get(y, (x, x)))
+        if left < right:
+            yield y, x, line.part(0, left)
+            yield y, x + right, line.part(right, len(line))
+        else:
+            yield y, x, line
+
+
 class _Encoded(CompositorUpdate):
     """Textual's update, rendered by ours. Rendered only when it is really written, so the model stays true."""
 
-    def __init__(self, update: CompositorUpdate, difference: Difference, width: int) -> None:
+    def __init__(self, update: CompositorUpdate, difference: Difference, width: int, gaps: Gaps) -> None:
         self._update = update
         self._difference = difference
         self._width = width
+        self._gaps = gaps
 
     def render_segments(self, console: Console) -> str:
         system = console._color_system or ColorSystem.TRUECOLOR
         try:
-            return self._difference.encode(pieces_of(self._update, system), self._width)
+            return self._difference.encode(around(self._gaps, pieces_of(self._update, system)), self._width)
         except Exception:  # whatever has changed inside Textual: its own encoder knows
             self._difference.forget()
             return self._update.render_segments(console)
@@ -317,7 +350,8 @@ class TerminalMixin(_Base):
     Where the application has a `plot_look`, all its colours follow that depth.
 
     What draws by itself (live plots) asks `may_draw` before, and draws within `frame`. A widget that knows its rows
-    may `paint` them past the compositor, which takes five times as long as all else.
+    may `paint` them past the compositor, which takes five times as long as all else. A slow line is sent no more of
+    them at once than keeps keys quick; it `owes` the others.
     """
 
     page: Page | None = None  # shared with a class server
@@ -325,6 +359,7 @@ class TerminalMixin(_Base):
     _difference: Difference | None = None
     _difference_size: Any = None
     _painted: list[str] | None = None  # in a frame: what goes out at its end
+    _room = math.inf  # bytes that the line has left, in a frame
     _question_due = False  # behind what Textual displays next
     _spent = 0.0  # seconds of processor until the last frame
 
@@ -351,6 +386,11 @@ class TerminalMixin(_Base):
     def _beat(self) -> Beat:
         return Beat()
 
+    @cached_property
+    def _owing(self) -> dict[Painted, None]:
+        """Widgets of which the terminal has yet to be sent something, in their order."""
+        return {}
+
     @property
     def rate(self) -> float:
         """Drawings a second that are worth it, and that a class server grants; 0: nobody looks, infinite: all."""
@@ -370,7 +410,8 @@ class TerminalMixin(_Base):
     @property
     def _answers_a_key(self) -> bool:
         """Whether what a key has changed may not be shown yet. Who holds a key down sees the charts move, too."""
-        return self.attention.since_key < KEY_FIRST and self._beat.left(SLOWEST_UNDER_KEYS) > 0
+        held_down = self.attention.since_first_key >= 1 / SLOWEST_UNDER_KEYS
+        return self.attention.since_key < KEY_FIRST and not (held_down and self._beat.allows(SLOWEST_UNDER_KEYS))
 
     @property
     def pause_of_drawing(self) -> float:
@@ -380,17 +421,45 @@ class TerminalMixin(_Base):
     @contextmanager
     def frame(self) -> Iterator[None]:
         """Around the drawing of a picture: what is painted goes out in one piece, and its arrival is asked for."""
-        self._painted, self._question_due = [], False
+        with self._in_one_piece():
+            yield
+        self._beat.drawn(self.rate or math.inf)
+        if self.page:
+            self._account(self.page)
+
+    @contextmanager
+    def _in_one_piece(self) -> Iterator[None]:
+        self._painted, self._question_due, self._room = [], False, self.pacer.room
         with self.turns or nullcontext():
             yield
         painted, self._painted = "".join(self._painted), None
         if painted:
-            self._send(painted, "" if self._question_due else self._question())
+            self._send(painted, "" if self._question_due else self._question(len(painted.encode())))
         else:
             self._question_due = True
-        self._beat.drawn(self.rate or math.inf)
-        if self.page:
-            self._account(self.page)
+        if self._owing:
+            self.set_timer(Pacer.PATIENCE, self._pay)
+
+    def owe(self, widget: Painted) -> None:
+        """What this widget could not paint will be asked of it again, once the terminal has shown what it could."""
+        self._owing[widget] = None
+
+    def _gaps(self) -> Gaps:
+        """What is owed: all the rest of the screen, with the answer to a key perhaps, does not wait for it."""
+        places = ((widget, self._clear_place(widget)) for widget in self._owing)
+        owed = ((place, change) for widget, place in places if place for change in widget.owed)
+        return {place.y + y: (place.x + left, place.x + right) for place, (y, left, right) in owed}
+
+    def _pay(self) -> None:
+        """The next part of what is owed; not while a key is answered."""
+        if self._answers_a_key:
+            self.set_timer(KEY_FIRST, self._pay)
+        elif self._owing and not self.pacer.is_waiting:
+            owing = list(self._owing)
+            self._owing.clear()
+            with self._in_one_piece():
+                for widget in owing:
+                    widget.repaint(())
 
     def _account(self, page: Page) -> None:
         """What a drawing costs: all that this process did since the last one, as long as they follow each other."""
@@ -401,11 +470,11 @@ class TerminalMixin(_Base):
         page.drawn, self._spent = now, spent
         page.drawings += 1
 
-    def _question(self) -> str:
-        """What asks the terminal whether it has come so far."""
+    def _question(self, size: int = 0) -> str:
+        """What asks the terminal whether it has come so far, behind so many bytes."""
         if not self._has_terminal:
             return ""
-        self.pacer.asked()
+        self.pacer.asked(size)
         return Pacer.QUESTION
 
     @property
@@ -416,6 +485,7 @@ class TerminalMixin(_Base):
         self.pacer.answered()
         if self.page and self.pacer.round_trip is not None:
             self.page.round_trip = self.pacer.round_trip
+        self._pay()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.AppFocus | events.AppBlur):
@@ -436,30 +506,34 @@ class TerminalMixin(_Base):
         """How many colours the terminal is sent."""
         return self.console._color_system or ColorSystem.TRUECOLOR
 
-    def paint(self, widget: Widget, pieces: Iterable[tuple[int, int, Line]]) -> bool:
-        """Put pieces of a widget's content (row, column, cells) on the terminal at once; False where the compositor
-        has to draw them."""
+    def paint(self, widget: Widget, pieces: Iterable[Piece]) -> int | None:
+        """Put pieces of a widget's content on the terminal at once: so many of the first, those that the line has room
+        for. None where the compositor has to draw them."""
         try:
             place = self._clear_place(widget)
-            painted = "" if place is None else self._painting(widget, place, pieces)
+            painted, count = ("", 0) if place is None else self._painting(widget, place, list(pieces))
         except Exception:  # whatever has changed inside Textual: its compositor knows
             self._forget()
             place = None
         if place is None:
             self._question_due = self._question_due or (self._painted is not None and widget.display)
-            return False
+            return None
         if self._painted is not None:
             self._painted.append(painted)
         elif painted:
             self._send(painted)
-        return True
+        return count
 
-    def _painting(self, widget: Widget, place: Region, pieces: Iterable[tuple[int, int, Line]]) -> str:
+    def _painting(self, widget: Widget, place: Region, pieces: list[Piece]) -> tuple[str, int]:
         assert self._difference
-        pieces, above = list(pieces), widget.gutter.top
+        above, room = widget.gutter.top, math.inf if self._painted is None else self._room
         widget._styles_cache.set_dirty(*(Region(0, above + y, 1, 1) for y, _x, _line in pieces))
+        if room <= 0:
+            return "", 0
         placed = ((place.y + y, place.x + x, line) for y, x, line in pieces)
-        return self._difference.encode(placed, self.size.width)
+        painted, count = self._difference.encode_some(placed, self.size.width, room)
+        self._room = room - len(painted.encode())
+        return painted, count
 
     def _clear_place(self, widget: Widget) -> Region | None:
         """Where a widget's content stands on the terminal, if all of it is seen and shown as the widget draws it."""
@@ -512,7 +586,7 @@ class TerminalMixin(_Base):
         if self._difference_size != self.size:
             self._difference_size = self.size
             self._forget()
-        return _Encoded(update, self._difference, self.size.width)
+        return _Encoded(update, self._difference, self.size.width, self._gaps())
 
     def _follow_look(self) -> None:
         """Where our look knows the terminal better than Rich does, Rich's rounding would tint the plots' colours."""

@@ -18,7 +18,7 @@ from dltutor import wire
 from dltutor.page import FULL_RATE, Page
 from dltutor.progress import Progress
 from dltutor.ui.app import Tutor
-from dltutor.ui.pacer import Attention
+from dltutor.ui.pacer import KEY_FIRST, Attention
 from dltutor.ui.plots.look import Look
 from dltutor.ui.widgets.board import Board
 from dltutor.ui.widgets.lab import REDRAW, Lab
@@ -184,4 +184,5 @@ async def test_for_nobody_nothing_is_drawn_it_is_said_and_a_key_goes_on(home, mo
             await until(pilot, lambda: "training" in text(pilot))
         assert not drawn
         await pilot.press("x")
+        now[0] += 2 * KEY_FIRST
         await until(pilot, lambda: drawn and "drawing paused" not in text(pilot))

@@ -54,6 +54,38 @@ def test_a_link_that_takes_long_over_a_frame_rests_as_long_again(clock):
     assert pacer.may_draw()
 
 
+def sees(pacer, clock, size, seconds):
+    pacer.asked(size)
+    clock.now += seconds
+    pacer.answered()
+
+
+def test_what_a_line_carries_at_once_shows_in_how_much_longer_large_frames_take(clock):
+    pacer = Pacer(clock)
+    assert pacer.room == math.inf
+    sees(pacer, clock, 200, 0.1)
+    assert pacer.room == math.inf
+    sees(pacer, clock, 5000, 0.2)  # 50,000 bytes a second
+    assert pacer.room == pytest.approx(50_000 * Pacer.HELD_UP, rel=0.01)
+
+
+def test_a_machine_that_is_busy_for_a_moment_does_not_make_a_line_slow(clock):
+    pacer = Pacer(clock)
+    sees(pacer, clock, 200, 0.1)
+    for seconds in (0.101, 0.3, 0.2):
+        sees(pacer, clock, 5000, seconds)
+    assert pacer.room > 5000
+
+
+def test_a_line_may_become_longer(clock):
+    pacer = Pacer(clock)
+    sees(pacer, clock, 200, 0.1)
+    for _frame in range(1000):
+        sees(pacer, clock, 200, 0.3)
+    sees(pacer, clock, 5000, 0.31)
+    assert pacer.room > 5000
+
+
 def test_a_lost_answer_is_not_waited_for_for_ever(clock):
     pacer = Pacer(clock)
     pacer.asked()

@@ -435,7 +435,7 @@ async def test_what_is_scrolled_out_of_sight_is_not_painted_elsewhere():
 async def test_where_there_are_to_be_no_colours_textual_draws(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     async with painter() as (pilot, _glass):
-        assert not pilot.app.paint(pilot.app.query_one(Rows), [])
+        assert pilot.app.paint(pilot.app.query_one(Rows), []) is None
 
 
 async def test_on_a_surprise_the_compositor_takes_over(monkeypatch):
@@ -464,6 +464,100 @@ async def test_while_the_last_frame_is_written_none_is_queued_and_nothing_is_los
         await until(lambda: "label 49" in "".join(glass.look()), pilot)
         assert glass.look() == glass.wanted
         assert "row 49" in glass.look()[4]
+
+
+# ---------------------------------------------------------------- a slow line
+
+
+class Picture(Painted):
+    """Many rows, none of which is like another."""
+
+    DEFAULT_CSS = "Picture { width: 80; height: 20; background: $surface; }"
+    number = 0
+
+    def show(self, number: int) -> None:
+        self.number = number
+        with self.app.frame():
+            self.repaint([(y, 0, self.size.width) for y in range(self.size.height)])
+
+    def render_line(self, y: int) -> Strip:
+        return Strip([Segment(f"{self.number}.{y:02} " * (self.size.width // 5), self.around)])
+
+
+class Gallery(Painter):
+    def compose(self) -> ComposeResult:
+        yield Picture()
+        yield Label("below")
+
+
+@asynccontextmanager
+async def slow_line() -> AsyncIterator[tuple[Pilot, Glass, list[float]]]:
+    """20 kB/s, 0.2 s there and back; and a clock that stands still."""
+    async with painter(Gallery) as (pilot, glass):
+        glass.look()
+        now = [1000.0]
+        pacer = pilot.app.pacer = Pacer(lambda: now[0])
+        for size, seconds in ((100, 0.2), (4000, 0.4)):
+            pacer.asked(size)
+            now[0] += seconds
+            pacer.answered()
+        yield pilot, glass, now
+
+
+async def answer(pilot: Pilot) -> None:
+    pilot.app.post_message(events.CursorPosition(0, 0))
+    await pilot.pause()
+
+
+async def test_on_a_slow_line_a_picture_comes_in_parts_each_when_the_last_was_seen():
+    async with slow_line() as (pilot, glass, _now):
+        pilot.app.query_one(Picture).show(1)
+        sizes = []
+        while data := pilot.app._driver.take():
+            sizes.append(len(data))
+            assert data.count(Pacer.QUESTION) == 1 and not pilot.app.may_draw()
+            glass.stream.feed(data)
+            await answer(pilot)
+        assert len(sizes) > 1 and max(sizes) < 1500
+        assert "1.19" in "".join(glass.look()) and glass.look() == glass.wanted
+
+
+async def test_the_answer_to_a_key_does_not_wait_for_the_rest_of_a_picture():
+    async with slow_line() as (pilot, glass, _now):
+        pilot.app.query_one(Picture).show(1)
+        pilot.app._driver.take()
+        pilot.app.query_one(Label).update("pressed")
+        pilot.app.screen.refresh(layout=True)
+        written = pilot.app._driver.written
+        await until(lambda: "pressed" in "".join(written), pilot)
+        assert sum(map(len, written)) < 500
+        pilot.app.redraw()
+        await pilot.pause()
+        glass.look()
+        for _part in range(10):
+            await answer(pilot)
+        assert glass.look() == glass.wanted
+
+
+async def test_the_rest_of_a_picture_comes_even_where_an_answer_is_lost():
+    async with slow_line() as (pilot, glass, now):
+        pilot.app.query_one(Picture).show(1)
+        glass.look()
+        for _part in range(10):
+            now[0] += Pacer.PATIENCE
+            pilot.app._pay()
+        assert glass.look() == glass.wanted
+
+
+async def test_a_picture_that_has_shrunk_meanwhile_is_right_in_the_end():
+    async with slow_line() as (pilot, glass, _now):
+        picture = pilot.app.query_one(Picture)
+        picture.show(1)
+        picture.styles.height = 5
+        await pilot.pause()
+        for _part in range(10):
+            await answer(pilot)
+        assert glass.look() == glass.wanted
 
 
 # ---------------------------------------------------------------- a class server
@@ -521,8 +615,19 @@ async def test_while_a_key_is_answered_nothing_is_drawn_but_not_for_long():
                 with app.frame():
                     pass
         assert 6 <= drawn <= 10
-        now[0] += KEY_FIRST
+        now[0] += 2 * KEY_FIRST
         assert app.may_draw()
+
+
+async def test_a_single_key_is_answered_before_anything_is_drawn():
+    async with painter() as (pilot, _glass):
+        now = [1000.0]
+        pilot.app.attention, pilot.app._beat = Attention(lambda: now[0]), Beat(lambda: now[0])
+        assert pilot.app.may_draw()
+        await pilot.press("x")
+        assert not pilot.app.may_draw()
+        now[0] += 2 * KEY_FIRST
+        assert pilot.app.may_draw()
 
 
 async def test_while_as_many_draw_as_may_none_more_does():
@@ -550,6 +655,7 @@ async def test_for_nobody_nothing_is_drawn_and_any_key_goes_on():
         now[0] += Attention.GONE
         assert not pilot.app.may_draw() and pilot.app.rate == 0
         await pilot.press("x")
+        now[0] += 2 * KEY_FIRST
         assert pilot.app.may_draw()
         pilot.app.post_message(events.AppBlur())
         await pilot.pause()

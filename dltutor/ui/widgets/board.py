@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.message import Message
 from textual.strip import Strip
 
-from dltutor.ui.terminal import Line, Pen, blank, is_simple, pen_of
+from dltutor.ui.terminal import Line, Pen, Piece, blank, is_simple, pen_of
 from dltutor.ui.widgets.painted import Painted
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Board(Painted):
                 self._strips.pop(y, None)
             self.repaint(changed)
 
-    def piece(self, y: int, left: int, right: int) -> tuple[int, int, Line]:
+    def piece(self, y: int, left: int, right: int) -> Piece:
         """Without Rich's segments, which take three times as long; but they know how wide each character is."""
         assert self._cells
         letters = self._cells.letters(y)

@@ -57,9 +57,8 @@ class Editor(InTutor, TextArea):
         """The learner has pressed escape."""
 
     def __init__(self, text: str, **options: Any) -> None:
-        super().__init__(
-            text, language="python", soft_wrap=False, tab_behavior="indent", show_line_numbers=True, **options
-        )
+        super().__init__(text, soft_wrap=False, tab_behavior="indent", show_line_numbers=True, **options)
+        self.language = "python"  # said above, it would be made ready twice: 60 ms
         self.indent_width = INDENT
         self.cursor_blink = False  # over a slow line each blink would cost bytes
         self._at_fault: tuple[int, str] | None = None

@@ -15,6 +15,7 @@ from screens import colours, in_palette, same_as_snapshot, shown, text, until
 from terminals import LONGEST, Terminal
 from textual import events
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from dltutor import i18n, wire
 from dltutor import lesson as lessons
@@ -29,6 +30,7 @@ from dltutor.ui.widgets.editor import Editor
 pytestmark = pytest.mark.usefixtures("brisk")
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "practice"
 SMALL, LARGE = (80, 24), (140, 45)
+SOON = 0.1  # seconds after which a file is written, and looked at
 
 
 class Practice(Tutor):
@@ -39,6 +41,9 @@ class Practice(Tutor):
         self.answers = answers
         self.graders: list[FakeGrader] = []
         self.outcomes: list = []
+
+    def get_default_screen(self) -> Screen:
+        return Screen()  # nothing but the exercise is looked at
 
     def make_grader(self) -> FakeGrader:
         self.graders.append(FakeGrader(self.answers))
@@ -55,6 +60,8 @@ class Practice(Tutor):
 @pytest.fixture
 def progress(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Progress]:
     monkeypatch.setenv("DLTUTOR_LESSONS", str(FIXTURE))
+    monkeypatch.setattr("dltutor.ui.screens.exercise.LOSS", SOON)
+    monkeypatch.setattr("dltutor.manuscript.POLL", SOON)
     with Progress.open(home) as opened:
         yield opened
     i18n.use("en")
@@ -69,10 +76,10 @@ async def at(
     if theme:
         app.theme = theme
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.screen.query("#title"))
         lesson = lessons.load(FIXTURE, i18n.current())
         app.push_screen(task_screen(lesson, name), app.outcomes.append)
         await until(pilot, lambda: isinstance(app.screen, ExerciseScreen) and app.screen.query("Task Markdown"))
+        await pilot.pause()
         yield pilot
 
 
@@ -87,6 +94,13 @@ def file(progress: Progress, name: str = "mse-backward") -> Path:
 def kept(progress: Progress) -> str:
     path = file(progress)
     return path.read_text() if path.exists() else ""
+
+
+def save_elsewhere(path: Path, words: str) -> None:
+    """As an editor does it: whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".new").write_text(words)
+    path.with_suffix(".new").replace(path)
 
 
 async def write(pilot: Pilot, line: str) -> None:
@@ -219,18 +233,17 @@ async def test_a_save_from_outside_is_shown_and_checked(progress):
     async with at(progress) as pilot:
         await write(pilot, "# here")
         await until(pilot, lambda: "# here" in kept(progress))
-        file(progress).write_text("def mse_backward(y, t, dy):\n    dy += t  # from outside\n")
+        save_elsewhere(file(progress), "def mse_backward(y, t, dy):\n    dy += t  # from outside\n")
         await until(pilot, lambda: "from outside" in editor(pilot).text)
+        await until(pilot, lambda: pilot.app.asked and "from outside" in pilot.app.asked[-1].source)
         await shown(pilot, "dy is wrong")
-        assert "from outside" in pilot.app.asked[-1].source
 
 
 async def test_the_same_text_saved_again_is_checked_again(progress):
     async with at(progress) as pilot:
         await pilot.press("c")
         await until(pilot, lambda: len(pilot.app.asked) == 1 and "dy is wrong" in text(pilot))
-        file(progress).parent.mkdir(parents=True)
-        file(progress).write_text(editor(pilot).text)
+        save_elsewhere(file(progress), editor(pilot).text)
         await until(pilot, lambda: len(pilot.app.asked) == 2)
 
 
@@ -239,8 +252,8 @@ async def test_saved_here_and_outside_both_are_kept(progress):
         path = file(progress)
         await write(pilot, "# first")
         await until(pilot, lambda: "# first" in kept(progress))
-        await pilot.press(*" mine")
-        path.write_text("# outside\n")
+        editor(pilot).insert(" mine")
+        save_elsewhere(path, "# outside\n")  # before what is written here can be saved
         await shown(pilot, "saved elsewhere")
         await until(pilot, lambda: "# first mine" in kept(progress))
         assert [other.read_text() for other in path.parent.glob("mse-backward.*.py")] == ["# outside\n"]
@@ -295,7 +308,7 @@ async def test_a_save_while_it_is_being_checked_is_checked_afterwards(progress):
         await write(pilot, "# first")
         await pilot.press("ctrl+r")
         await shown(pilot, "checking… gradient")
-        file(progress).write_text("# second\n")
+        save_elsewhere(file(progress), "# second\n")
         await until(pilot, lambda: editor(pilot).text == "# second\n")
         pilot.app.graders[0].say(WRONG, number=1)
         await until(pilot, lambda: [check.source for check in pilot.app.asked][1:] == ["# second\n"])
@@ -572,8 +585,10 @@ def sees(terminal: Terminal, words: str) -> None:
     while words not in terminal.written:
         assert time.monotonic() < deadline, f"{words!r} did not come; it wrote {terminal.written[-2000:]!r}"
         terminal.press("\x0c")
-        for _moment in range(10):
+        for _moment in range(20):
             terminal.idle()
+            if words in terminal.written:
+                return
 
 
 @pytest.fixture
@@ -605,7 +620,9 @@ def test_a_terminal_that_goes_away_takes_nothing_with_it(terminal, progress):
 
 def test_a_kill_costs_what_was_written_in_the_last_second(terminal, progress):
     terminal.press("# kept")
+    deadline = time.monotonic() + LONGEST
     while "# kept" not in kept(progress):
+        assert time.monotonic() < deadline
         terminal.idle()
     terminal.press(" and more")
     terminal.process.kill()

@@ -26,7 +26,7 @@ from dltutor.link import EngineLink
 from dltutor.progress import Progress
 from dltutor.ui.run_state import RunState, fold
 
-PATIENCE = 3.0  # seconds for a step to end after Ctrl-C
+WORD, PATIENCE = 0.75, 10.0  # seconds after Ctrl-C until it is told that a step takes long, and until it is ended
 ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -138,7 +138,7 @@ class Session:
         """Ask the engine to end the run; returns when it will not."""
         if self.state.started:
             await self._link.send(wire.Stop())
-            await asyncio.sleep(PATIENCE / 4)
+            await asyncio.sleep(WORD)
             print(_("waiting for this step to end; Ctrl-C again does not wait"), file=sys.stderr)
             await asyncio.sleep(PATIENCE)
 

@@ -21,7 +21,7 @@ from dltutor import i18n
 from dltutor.progress import Progress
 from dltutor.progress.records import moment
 from dltutor.ui import resume
-from dltutor.ui.app import Tutor
+from dltutor.ui.app import HUNG_UP, Tutor
 from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.exercise import ExerciseScreen
 from dltutor.ui.screens.home import Home
@@ -59,8 +59,13 @@ cards:
 )
 
 
+SOON = 0.05  # seconds until place and text are kept
+
+
 class Sitting(Tutor):
     """The application without an engine, and with a grader made up."""
+
+    has_begun = False
 
     def __init__(self, progress: Progress, **options: object) -> None:
         super().__init__(progress, Look("256"), **options)
@@ -71,12 +76,18 @@ class Sitting(Tutor):
     async def _prepare_engine(self) -> None:
         pass
 
+    async def _begin(self) -> None:
+        await super()._begin()
+        self.has_begun = True
+
 
 @pytest.fixture
 def progress(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Progress]:
     (tmp_path / "92-long").mkdir()
     (tmp_path / "92-long" / "lesson.md").write_text(LONG)
     monkeypatch.setenv("DLTUTOR_LESSONS", f"{PRACTICE}{os.pathsep}{tmp_path}")
+    monkeypatch.setattr("dltutor.ui.resume.PERIOD", SOON)
+    monkeypatch.setattr("dltutor.ui.screens.exercise.LOSS", SOON)
     with Progress.open(home) as opened:
         yield opened
     i18n.use("en")
@@ -86,7 +97,7 @@ def progress(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 async def sitting(progress: Progress, size: tuple[int, int] = (80, 24), **options: object) -> AsyncIterator[Pilot]:
     app = Sitting(progress, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: app.screen.query("#title") or app.screen_stack[1:])
+        await until(pilot, lambda: app.has_begun and (app.screen.query("#title") or app.screen_stack[1:]))
         yield pilot
 
 
@@ -201,7 +212,6 @@ async def test_another_terminal_of_the_same_learner_begins_at_the_course(progres
     sitting_here = [os.uname().nodename, os.getppid()]  # a process that is there
     progress.set_preference(resume.NAME, {"sitting": sitting_here, "place": {"lesson": "practice"}})
     async with sitting(progress) as pilot:
-        await until(pilot, lambda: not pilot.app.workers)
         assert isinstance(pilot.app.screen, Home)
 
 
@@ -222,7 +232,6 @@ NONSENSE = [
 async def test_nonsense_in_the_progress_file_leads_as_far_as_it_makes_sense(progress, noted):
     progress.set_preference(resume.NAME, noted)
     async with sitting(progress) as pilot:
-        await until(pilot, lambda: not [worker for worker in pilot.app.workers if worker.name == "_begin"])
         await pilot.press("question_mark", "escape")
         assert pilot.app.is_running
 
@@ -230,60 +239,52 @@ async def test_nonsense_in_the_progress_file_leads_as_far_as_it_makes_sense(prog
 # ---------------------------------------------------------------- real processes
 
 
-def sees(terminal: Terminal, words: str) -> None:
-    """Wait until `words` stand on the screen, which is sent whole when ctrl+l asks for it."""
-    terminal.written = ""
-    deadline = time.monotonic() + LONGEST
-    while words not in terminal.written:
-        assert time.monotonic() < deadline, f"{words!r} did not come; it wrote {terminal.written[-2000:]!r}"
-        terminal.press("\x0c")
-        for _moment in range(10):
-            terminal.idle()
-
-
 def writes_half_a_word(terminal: Terminal) -> None:
-    sees(terminal, "press e")
+    terminal.sees("press e")
     terminal.press("e")
-    sees(terminal, "enter opens it")
+    terminal.sees("enter opens it")
     terminal.press("\r")
-    sees(terminal, "task/code")
+    terminal.sees("task/code")
     terminal.press("e")
-    sees(terminal, "^s")
+    terminal.sees("^s")
     terminal.press("# mid-wo")
-    sees(terminal, "# mid-wo")
+    terminal.sees("# mid-wo")
 
 
-def end_at_once(terminal: Terminal) -> None:
-    terminal.process.send_signal(signal.SIGHUP)
-
-
-def end_without_a_word(terminal: Terminal) -> None:
+def end_without_a_word(terminal: Terminal, wrote: str) -> None:
     """Once what a kill may cost is over."""
+    deadline = time.monotonic() + LONGEST
     with Progress.open() as progress:
         written = progress.path.parent / "exercises" / "practice" / "mse-backward.py"
-        while not (written.exists() and "# mid-wo" in written.read_text()) or not _is_noted(progress):
+        while not (written.exists() and wrote in written.read_text() and _is_noted(progress, wrote)):
+            assert time.monotonic() < deadline, f"{wrote} was not kept; it wrote {terminal.written[-2000:]!r}"
             terminal.idle()
     terminal.process.kill()
 
 
-def _is_noted(progress: Progress) -> bool:
+def _is_noted(progress: Progress, wrote: str) -> bool:
     place = place_kept(progress).get("task", {})
-    return place.get("writes") and place["column"] == len("    # your lines here# mid-wo")
+    return place.get("writes") and place["column"] == len(f"    # your lines here{wrote}")
 
 
-@pytest.mark.parametrize("end", [end_at_once, end_without_a_word])
-def test_when_a_terminal_vanishes_in_the_middle_of_a_word_the_next_sitting_goes_on_behind_it(progress, end):
-    first = Terminal("launch", "practice")
+async def test_when_a_terminal_vanishes_in_the_middle_of_a_word_the_next_sitting_goes_on_behind_it(progress):
+    """It hangs up, and the next is killed."""
+    first, second = Terminal("launch", "practice"), None
     try:
         writes_half_a_word(first)
-        end(first)
-        first.end()
-    finally:
-        first.close()
-    second = Terminal("launch")
-    try:
-        sees(second, "# mid-wo")
+        first.process.send_signal(signal.SIGHUP)
+        assert first.end() == HUNG_UP
+        second = Terminal("launch")
+        second.sees("# mid-wo")
         second.press("rd")
-        sees(second, "# mid-word")
+        second.sees("# mid-word")
+        end_without_a_word(second, "# mid-word")
+        second.end()
     finally:
-        second.close()
+        for terminal in (first, second):
+            if terminal:
+                terminal.close()
+    async with sitting(progress) as pilot:
+        await until(pilot, lambda: pilot.app.screen.query(Editor) and pilot.app.screen.writes)
+        await pilot.press("!")
+        assert "# mid-word!" in editor(pilot).text

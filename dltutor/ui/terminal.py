@@ -63,6 +63,8 @@ _SYSTEMS = {"true": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": C
 _PLAIN = Pen()
 _UNKNOWN = Pen("unknown")  # of a cell whose content on the terminal is not known: equal to no other
 _ANY_FG = ""  # a blank shows no foreground: whatever is set may stay
+_OFF = {"1": "22", "2": "22", "3": "23", "4": "24", "7": "27", "9": "29"}  # what ends bold, dim, italic, ...
+_UNSEEN_ON_BLANKS = {"1", "2", "3"}
 SLOWEST_UNDER_KEYS = 3.0  # drawings a second that there may be however many keys there are
 
 
@@ -231,13 +233,24 @@ def _whole(line: Line, start: int, end: int) -> tuple[int, int]:
 def switched(now: Pen, pen: Pen) -> tuple[str, Pen]:
     """What must be sent to go from one pen to another, and the pen that is then set."""
     link = f"\x1b]8;{pen.link or ';'}\x1b\\" if pen.link != now.link else ""
-    codes = []
-    if pen.attributes != now.attributes:
-        codes = ["0", pen.attributes] if pen.attributes else ["0"]
-        now = Pen(pen.attributes)
+    old, new = ({code for code in each.attributes.split(";") if code} for each in (now, pen))
+    if pen.fg == _ANY_FG and old <= _UNSEEN_ON_BLANKS:
+        pen, new = pen._replace(attributes=now.attributes), old
+    codes = _turned(old, new)
+    if codes is None:
+        codes, now = ["0", *pen.attributes.split(";")], Pen()
     fg = pen.fg or now.fg
-    codes += [code for code, old in ((fg, now.fg), (pen.bg, now.bg)) if code != old]
-    return link + (f"\x1b[{';'.join(codes)}m" if codes else ""), Pen(pen.attributes, fg, pen.bg, pen.link)
+    codes += [code for code, last in ((fg, now.fg), (pen.bg, now.bg)) if code != last]
+    return link + (f"\x1b[{';'.join(codes)}m" if codes else ""), pen._replace(fg=fg)
+
+
+def _turned(old: set[str], new: set[str]) -> list[str] | None:
+    """What turns some attributes off and others on, and leaves the colours; None where that is not known."""
+    gone, come = old - new, new - old
+    if not gone <= _OFF.keys():
+        return None
+    off = {_OFF[code] for code in gone}
+    return [*sorted(off), *sorted(come | {code for code in new if _OFF.get(code) in off})]
 
 
 class Pencil:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -272,12 +273,50 @@ def test_a_blank_needs_no_foreground():
 
 def test_an_underlined_blank_does():
     data = sent(line(("  ", None)), line(("  ", Style(underline=True))))
-    assert "\x1b[0;4m  " in data
+    assert "\x1b[4m  " in data
 
 
 def test_attributes_are_taken_back():
     data = sent(line(("xxx", None)), line(("a", Style(bold=True)), ("b", None)))
-    assert data == "\x1b[1;1H\x1b[0;1ma\x1b[0mb"
+    assert data == "\x1b[1;1H\x1b[1ma\x1b[22mb"
+
+
+def test_dim_is_not_what_is_left_of_bold():
+    data = sent(line(("xxx", None)), line(("a", Style(bold=True)), ("b", Style(dim=True)), ("c", Style(bold=True))))
+    assert data == "\x1b[1;1H\x1b[1ma\x1b[22;2mb\x1b[22;1mc\x1b[m"
+
+
+def test_bold_stays_over_a_blank_and_an_underline_does_not():
+    data = sent(
+        line(("xxxxxx", None)), line(("a", Style(bold=True)), (" ", None), ("b", Style(bold=True, underline=True)))
+    )
+    assert data == "\x1b[1;1H\x1b[1ma \x1b[4mb\x1b[m"
+    assert "\x1b[24m " in sent(line(("xx", None)), line(("a", Style(underline=True)), (" ", None)))
+
+
+ATTRIBUTES = {
+    "bold": "bold",
+    "italic": "italics",
+    "underline": "underscore",
+    "reverse": "reverse",
+    "strike": "strikethrough",
+}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_terminal_shows_each_cell_as_it_was_meant(seed):
+    dice = random.Random(seed)
+    styles = [
+        Style(color=dice.choice(["red", "blue", None]), bgcolor=dice.choice(["green", None]))
+        + Style(**{name: dice.random() < 0.3 for name in ATTRIBUTES})
+        for _cell in range(60)
+    ]
+    screen = pyte.Screen(60, 1)
+    pyte.Stream(screen).feed(sent(line(("." * 60, None)), line(*(("x", style) for style in styles))))
+    for cell, style in zip((screen.buffer[0][x] for x in range(60)), styles, strict=True):
+        assert cell.fg == (style.color.name if style.color else "default")
+        assert cell.bg == (style.bgcolor.name if style.bgcolor else "default")
+        assert all(getattr(cell, theirs) == bool(getattr(style, ours)) for ours, theirs in ATTRIBUTES.items())
 
 
 def test_a_link_is_opened_and_closed():

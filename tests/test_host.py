@@ -47,7 +47,7 @@ class Server:
         ours, theirs = socket.socketpair()
         socket.send_fds(self.channel, [encode(Given(number))], [theirs.fileno()])
         theirs.close()
-        ours.settimeout(20)
+        ours.settimeout(60)
         self.lent.append(ours)
         return ours
 
@@ -60,7 +60,7 @@ class Server:
 @pytest.fixture
 def ends() -> Iterator[tuple[Host, Server]]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(20)
+    ours.settimeout(60)
     server = Server(ours)
     yield Host(theirs), server
     for end in (ours, theirs, *server.lent):
@@ -68,7 +68,7 @@ def ends() -> Iterator[tuple[Host, Server]]:
 
 
 async def heard(link: HostedLink) -> list[Event]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [event async for event in link.events()]
 
 
@@ -165,7 +165,7 @@ async def test_what_the_server_says_is_heard_and_its_end_is_a_leave(ends):
     host.listen(replies.put_nowait)
     server.say(Said("ten minutes left"))
     wanting = asyncio.create_task(host.want("engine"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await replies.get() == Said("ten minutes left")
         server.channel.close()
         assert isinstance(await replies.get(), Leave)

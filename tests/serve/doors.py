@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-SAFETY = 10  # seconds that nothing here takes
+SAFETY = 60  # seconds that nothing here takes
 
 
 class HandDoor:

@@ -19,6 +19,7 @@ def preload() -> None:
     if different == "faulty":
         raise RuntimeError("no such thing as preloading")
     if different == "threads":
+        sys.modules["__main__"].LAST_INSTRUCTIONS = 0.1  # type: ignore[attr-defined]  # the zygote's patience
         threading.Thread(target=threading.Event().wait, daemon=True, name="another").start()
     if different == "no landlock":
         landlock.version = lambda: 0

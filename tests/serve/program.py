@@ -93,7 +93,7 @@ def read_all() -> None:
 
 
 def relay(arguments: dict[str, Any], descriptors: list[int]) -> None:
-    """Send each line that is typed to the server, and show what comes from there."""
+    """Send each line that is typed to the server, and show what comes from there; a Leave is obeyed."""
     channel = socket.socket(fileno=descriptors[0])
     threading.Thread(target=hear, args=(channel,), daemon=True).start()
     say("ready")
@@ -107,15 +107,19 @@ def hear(channel: socket.socket) -> None:
         if not packet:
             return
         os.write(1, packet.strip() + b" with %d\r\n" % len(sockets))
+        if b'"Leave"' in packet:
+            os._exit(0)
 
 
 def chatter(arguments: dict[str, Any], descriptors: list[int]) -> None:
-    """Send the server packets for a while, as quickly as can be, with a file in each and much to understand."""
+    """Send the server packets until a line is typed, as quickly as can be, with a file in each and much to
+    understand."""
     channel = socket.socket(fileno=descriptors[0])
     say("ready")
     packet = b'{"":"Here","headline":[' + b"[]," * 5000 + b"[]]}"
-    end = time.monotonic() + 3
-    while time.monotonic() < end:
+    listener = threading.Thread(target=sys.stdin.readline)
+    listener.start()
+    while listener.is_alive():
         socket.send_fds(channel, [packet], [0])
     say("silent")
     time.sleep(3600)

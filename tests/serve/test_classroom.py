@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from doors import SAFETY, HandDoor
+from stand_ins import NoGrades
 
 from dltutor.attendance import as_text, learners
+from dltutor.bench.processes import children
 from dltutor.errors import DltutorError
 from dltutor.serve import classroom as module
-from dltutor.serve.classroom import Classroom, Refusal
+from dltutor.serve import session as sessions
+from dltutor.serve.classroom import Classroom, Refusal, Supervisor
 from dltutor.serve.door import Terminal
+from dltutor.serve.forks import ForkServer
 from dltutor.serve.log import Log
 from dltutor.serve.people import Person
 from dltutor.serve.session import Session
@@ -28,6 +33,7 @@ from dltutor.serve.settings import Settings
 from dltutor.ui.classroom import link_of
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True)
@@ -38,28 +44,54 @@ class ForTests(Settings):
         return {**super().environment(own), "PYTHONPATH": str(HERE)}
 
 
-class NoGrades:
-    """Nothing is checked here."""
-
-    refusal = None
-    tier = "namespaces"
-
-    def __init__(self, *_options: Any) -> None: ...
-
-    async def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def status(self) -> dict[str, Any]:
-        return {"tier": self.tier, "waiting": 0}
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def zygote() -> AsyncIterator[ForkServer]:
+    """One for all classes of this file."""
+    server = ForkServer("program", {"PYTHONPATH": str(HERE)})
+    await server.start()
+    yield server
+    await server.close()
 
 
-@pytest_asyncio.fixture
-async def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Classroom]:
+@pytest.fixture
+def shared(zygote: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes find it there, and leave it there."""
+
+    class Shared(Supervisor):
+        async def start(self) -> None:
+            self._server = zygote
+
+        async def close(self) -> None: ...
+
+    monkeypatch.setattr(module, "Supervisor", Shared)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that are quick to start; and nobody is made to go before a slow machine lets them."""
     monkeypatch.setattr(module, "SESSIONS", "program")
     monkeypatch.setattr(module, "ENGINES", "program")
     monkeypatch.setattr(module, "Grades", NoGrades)
     monkeypatch.setattr(module, "PAUSE", 0.05)
+    for name in ("POLITE", "PATIENT", "GIVEN_UP"):
+        monkeypatch.setattr(sessions, name, 600.0)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def classroom(tmp_path: Path, shared: None) -> AsyncIterator[Classroom]:
+    async with opened(tmp_path) as room:
+        yield room
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def of_its_own(tmp_path: Path) -> AsyncIterator[Classroom]:
+    """With a zygote that may be killed."""
+    async with opened(tmp_path) as room:
+        yield room
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path) -> AsyncIterator[Classroom]:
     state = tmp_path / "state"
     state.mkdir(0o700)
     room = Classroom(ForTests(state=state, open=True, max_sessions=3), Log(tmp_path / "log"))
@@ -69,10 +101,8 @@ async def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 async def test_a_teacher_is_told_where_the_system_keeps_no_files_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: None
 ) -> None:
-    for name, replaced in (("SESSIONS", "program"), ("ENGINES", "program"), ("Grades", NoGrades)):
-        monkeypatch.setattr(module, name, replaced)
     monkeypatch.setattr(module, "keeps_files_apart", lambda: False)
     told: list[str] = []
     room = Classroom(ForTests(state=tmp_path / "state", open=True), Log(tmp_path / "log"))
@@ -199,6 +229,7 @@ async def test_who_is_not_on_the_roster_any_more_is_told_and_saved(
     classroom._beat()
     listed[gone_soon.person.id] = False
     classroom._beat()
+    monkeypatch.setattr(sessions, "TO_SAVE", 0.1)
     assert not gone_soon._reason
     classroom._beat()
     await gone(gone_soon)
@@ -207,14 +238,18 @@ async def test_who_is_not_on_the_roster_any_more_is_told_and_saved(
     assert not stays.ended.done()
 
 
-async def test_t18_the_class_looks_after_who_is_away(classroom: Classroom) -> None:
+async def test_t18_the_class_looks_after_who_is_away(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "TO_SAVE", 0.1)
     session, door = await enter(classroom)
     session.last_key -= 60 * classroom.settings.idle_minutes
     await gone(session)
     assert "You were away for a long time" in door.ended[1]  # type: ignore[index]
 
 
-async def test_when_what_forks_sessions_dies_they_end_and_the_next_begin(classroom: Classroom) -> None:
+async def test_when_what_forks_sessions_dies_they_end_and_the_next_begin(of_its_own: Classroom) -> None:
+    classroom = of_its_own
     session, door = await enter(classroom)
     zygote = classroom._zygotes["program"]
     assert zygote._server
@@ -230,9 +265,15 @@ async def test_when_what_forks_sessions_dies_they_end_and_the_next_begin(classro
                 await asyncio.sleep(0.05)
 
 
-async def test_a_class_that_ends_tells_everybody_and_leaves_nothing_running(classroom: Classroom) -> None:
+async def test_a_class_that_ends_tells_everybody_and_leaves_nothing_running(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (polite, door), (stubborn, _door) = await enter(classroom, "a", "relay"), await enter(classroom, "b", "stubborn")
+    stubborn.hang_up()  # but its program stays
     async with asyncio.timeout(SAFETY):
+        await polite.leave(SAFETY, "The class has ended.")
+        for name in ("POLITE", "PATIENT"):
+            monkeypatch.setattr(sessions, name, 0.1)
         await classroom.close(0.1, "The class has ended.")
     assert b'"reason":"The class has ended."' in door.shown
     assert door.ended == (0, "The class has ended.")
@@ -246,22 +287,18 @@ async def test_a_class_that_ends_tells_everybody_and_leaves_nothing_running(clas
 async def test_a_class_that_cannot_begin_says_why_and_leaves_nothing_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SESSIONS", "program")
     monkeypatch.setattr(module, "ENGINES", "no_such_program")
-    monkeypatch.setattr(module, "Grades", NoGrades)
     room = Classroom(ForTests(state=tmp_path, open=True), Log(tmp_path / "log"))
-    before = children()
+    before = children(os.getpid())
     with pytest.raises(DltutorError, match="No module named 'no_such_program'"):
         await room.start(tell=lambda line: None)
     await room.close(0, "over")
-    assert set(children()) <= set(before)  # one of an earlier test may end meanwhile
+    async with asyncio.timeout(SAFETY):
+        while not set(children(os.getpid())) <= set(before):  # one of an earlier test may end meanwhile
+            await asyncio.sleep(0.01)
 
 
-def children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-
-
-def test_a_class_may_open_as_many_files_as_it_needs() -> None:
+async def test_a_class_may_open_as_many_files_as_it_needs() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))

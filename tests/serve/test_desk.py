@@ -106,7 +106,7 @@ async def test_a_line_without_an_end_ends_the_conversation_and_nothing_else(desk
     reader, writer = await asyncio.open_unix_connection(str(folder / NAME))
     writer.write(b"x" * (4 * LONGEST_LINE))
     with suppress(ConnectionResetError):
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
     assert (await asked(folder, b'{"ask": "status"}'))[0]["status"]
 
@@ -121,7 +121,7 @@ async def test_who_asks_and_goes_before_the_answer_disturbs_nobody(desk, folder)
 
 async def test_those_who_only_hold_the_line_are_few(desk, folder):
     held = [await asyncio.open_unix_connection(str(folder / NAME)) for _visit in range(MOST + 1)]
-    assert await asyncio.wait_for(held[-1][0].read(), 10) == b""
+    assert await asyncio.wait_for(held[-1][0].read(), 60) == b""
     for _reader, writer in held:
         writer.close()
         await writer.wait_closed()
@@ -157,7 +157,7 @@ def _as_nobody(folder: Path) -> int:
         try:
             os.setresuid(65534, 65534, 65534)
             with socket.socket(socket.AF_UNIX) as visitor:
-                visitor.settimeout(10)
+                visitor.settimeout(60)
                 visitor.connect(str(folder / NAME))
                 visitor.sendall(b'{"ask": "status"}\n')
                 heard = min(2, len(visitor.recv(99)))

@@ -137,7 +137,7 @@ class Engine:
         return self.events.pop()
 
     async def ended(self) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.child.ended
 
 
@@ -215,7 +215,7 @@ async def test_one_that_is_killed_is_gone_with_all_it_holds(engines, locked):
     await engine.until(Ready)
     engine.child.kill()
     assert await engine.ended() == -signal.SIGKILL
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with suppress(ConnectionError):
             while await engine.reader.read(1 << 16):  # comes back only once nobody holds the other end
                 pass

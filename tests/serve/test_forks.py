@@ -9,18 +9,23 @@ import pty
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from doors import SAFETY
 
 from dltutor.bench.processes import lives
 from dltutor.errors import DltutorError
 from dltutor.serve.forks import NOT_BEGUN, Child, ForkServer
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are watched by what only Linux has")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="forks are watched by what only Linux has"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 HERE = str(Path(__file__).parent)
 Spawn = Callable[..., Awaitable[tuple[Child, "Said"]]]
 
@@ -29,7 +34,7 @@ class Said:
     """What a child writes, a line of JSON each."""
 
     def __init__(self, end: socket.socket) -> None:
-        end.settimeout(20)
+        end.settimeout(SAFETY)
         self._end, self._lines = end, end.makefile("rb")
 
     async def next(self) -> Any:
@@ -46,7 +51,7 @@ class Said:
         self._end.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[ForkServer]:
     server = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([HERE, *sys.path])})
     await server.start()
@@ -54,9 +59,17 @@ async def server() -> AsyncIterator[ForkServer]:
     await server.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def spawn(server: ForkServer) -> AsyncIterator[Spawn]:
+    async with spawning(server) as spawn:
+        yield spawn
+
+
+@asynccontextmanager
+async def spawning(server: ForkServer) -> AsyncIterator[Spawn]:
+    """Its children are gone at the end."""
     said: list[Said] = []
+    born: list[Child] = []
 
     async def spawn(code: str, *others: int, **order: Any) -> tuple[Child, Said]:
         ours, theirs = socket.socketpair()
@@ -64,15 +77,19 @@ async def spawn(server: ForkServer) -> AsyncIterator[Spawn]:
             given = {"environment": {}, "terminal": False, "walls": None, "code": code} | order
             child = await server.spawn(given, [theirs.fileno(), *others])
         said.append(Said(ours))
+        born.append(child)
         return child, said[-1]
 
     yield spawn
     for each in said:
         each.close()
+    for child in born:
+        child.kill()
+        await child.ended
 
 
 async def ended(child: Child) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SAFETY):
         return await child.ended
 
 
@@ -99,7 +116,7 @@ async def test_a_child_has_a_terminal_of_its_own(server):
 
 async def test_closing_its_terminal_hangs_a_child_up(server):
     master, slave = pty.openpty()
-    code = "import time\nos.write(1, b'.')\ntime.sleep(60)"
+    code = "import time\nos.write(1, b'.')\ntime.sleep(3600)"
     child = await server.spawn({"environment": {}, "terminal": True, "code": code}, [slave])
     os.close(slave)
     await asyncio.to_thread(os.read, master, 1)
@@ -114,7 +131,7 @@ async def test_a_death_by_a_signal_is_told_as_it_was(spawn):
 
 
 async def test_t11_a_child_that_ignores_signals_is_killed(spawn):
-    code = "import signal, time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nsay(1)\ntime.sleep(60)"
+    code = "import signal, time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nsay(1)\ntime.sleep(3600)"
     child, said = await spawn(code)
     await said.next()
     child.kill(signal.SIGHUP)
@@ -129,7 +146,7 @@ async def test_children_draw_different_random_numbers(spawn):
     assert len(set(drawn)) == 3
 
 
-async def test_t19_nothing_of_the_servers_environment_is_known_to_children(monkeypatch, server, spawn):
+async def test_t19_nothing_of_the_servers_environment_is_known_to_children(monkeypatch):
     monkeypatch.setenv("CLASS_SECRET", "hunter2")
     second = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([HERE, *sys.path])})
     await second.start()
@@ -149,7 +166,7 @@ async def test_t19_nothing_of_the_servers_environment_is_known_to_children(monke
 
 
 async def test_a_child_keeps_no_descriptor_of_the_zygotes(spawn):
-    await spawn("import time; time.sleep(60)")
+    await spawn("import time; time.sleep(3600)")
     _child, said = await spawn("say(sorted(int(name) for name in os.listdir('/proc/self/fd')))")
     assert await said.next() == [0, 1, 2, 3]  # the last is the listing itself
 
@@ -161,13 +178,13 @@ async def test_many_at_once_are_all_born_and_all_told(spawn):
 
 async def test_what_nobody_waits_for_any_more_is_killed(server):
     ours, theirs = socket.socketpair()
-    order = {"environment": {}, "terminal": False, "code": "import time; time.sleep(60)"}
+    order = {"environment": {}, "terminal": False, "code": "import time; time.sleep(3600)"}
     spawning = asyncio.create_task(server.spawn(order, [theirs.fileno()]))
     await asyncio.sleep(0)
     spawning.cancel()
     theirs.close()
     said = Said(ours)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SAFETY):
         await said.to_the_end()
     said.close()
 
@@ -180,7 +197,7 @@ async def test_a_module_that_cannot_be_forked_is_refused_in_words(fault, says):
     await server.close()
 
 
-async def test_a_module_that_is_not_there_is_named(server):
+async def test_a_module_that_is_not_there_is_named():
     other = ForkServer("dltutor.nothing", {})
     with pytest.raises(DltutorError, match=r"dltutor\.nothing"):
         await other.start()
@@ -194,16 +211,20 @@ async def test_walls_that_cannot_be_put_up_let_nothing_begin(spawn):
     assert "TypeError" in child.problem
 
 
-async def test_a_zygote_that_dies_takes_its_children_along(server, spawn):
-    child, said = await spawn("import time; say(1); time.sleep(60)")
-    await said.next()
-    os.kill(server.pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
-        await said.to_the_end()
-        await server.ended
-    assert await ended(child) == -signal.SIGKILL
-    with pytest.raises(DltutorError):
-        await spawn("pass")
+async def test_a_zygote_that_dies_takes_its_children_along():
+    server = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([HERE, *sys.path])})
+    await server.start()
+    async with spawning(server) as spawn:
+        child, said = await spawn("import time; say(1); time.sleep(3600)")
+        await said.next()
+        os.kill(server.pid, signal.SIGKILL)
+        async with asyncio.timeout(SAFETY):
+            await said.to_the_end()
+            await server.ended
+        assert await ended(child) == -signal.SIGKILL
+        with pytest.raises(DltutorError):
+            await spawn("pass")
+    await server.close()
 
 
 FRONT_END = """
@@ -213,12 +234,12 @@ async def main():
     server = ForkServer("forked", {"PYTHONPATH": os.pathsep.join([sys.argv[1], *sys.path])})
     await server.start()
     code = "import signal, time\\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)"
-    code += "\\nos.write(1, b'.')\\ntime.sleep(60)"
+    code += "\\nos.write(1, b'.')\\ntime.sleep(3600)"
     for walls in (None, {}):
         order = {"environment": {}, "terminal": False, "walls": walls, "code": code}
         await server.spawn(order, [int(sys.argv[2])])
     print(server.pid, flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(3600)
 asyncio.run(main())
 """
 
@@ -236,11 +257,9 @@ async def test_t10_nothing_is_left_when_the_front_end_is_killed():
     for _child in range(2):
         assert await asyncio.to_thread(ours.recv, 1) == b"."
     front_end.kill()
-    began = time.monotonic()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SAFETY):
         await said.to_the_end()  # all children are gone
         await front_end.wait()
         while lives(zygote):
             await asyncio.sleep(0.01)
-    assert time.monotonic() - began < 3
     said.close()

@@ -75,7 +75,7 @@ async def ask(request: pytest.FixtureRequest, state: Path) -> AsyncIterator[Ask]
         order = {"environment": environment, "terminal": True, "walls": walls if walled else None, "code": code}
         with theirs:
             child = await server.spawn(order, [slave, theirs.fileno()])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await child.ended == 0, child.problem
         os.close(slave)
         with ours, ours.makefile("rb") as lines:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,8 @@ from dltutor.ui.driver import Gauge
 from dltutor.ui.pacer import Pacer
 
 QUESTION = b"\x1b[6n"
+HASTY = "from dltutor.ui.pacer import Pacer; Pacer.PATIENCE = Pacer.FIRST = {0}; from dltutor.cli import main; main()"
+"""The application that waits less long for an answer of its terminal."""
 ENDLESS = {"pace": 30.0, "steps": 10**9}  # no test sees the end of this run
 TEXT = "A line through points"  # of the lesson
 PATH = os.environ["PATH"]
@@ -35,9 +37,14 @@ KEYS = (("?", "all keys of this screen"), ("\x1b", "training"))  # help comes, a
 class Tutor(Program):
     """The application in a lesson whose run does not end by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 0.0) -> None:
+        """`patience`: seconds until it takes an answer of its terminal for lost; 0: as it is."""
         ours = {name: os.environ[name] for name in ("DLTUTOR_HOME", "DLTUTOR_LESSONS", "NUMBA_CACHE_DIR")}
-        super().__init__(python("-m", "dltutor", "launch", "tiny"), 100, 30, ours)
+        program = ("-c", HASTY.format(patience)) if patience else ("-m", "dltutor")
+        super().__init__(python(*program, "launch", "tiny"), 100, 30, ours)
+
+    def until(self, seen: str | Callable[[str], object], seconds: float = LONGEST) -> float:
+        return super().until(seen, seconds)
 
     @property
     def written(self) -> bytes:
@@ -48,10 +55,21 @@ class Tutor(Program):
         """Of the chart: after each of them the terminal is asked whether it has come."""
         return self.written.count(QUESTION)
 
-    def train(self) -> None:
+    def frames_until(self, at: float) -> int:
+        """Those that had come then."""
+        return b"".join(piece.data for piece in self.pieces if piece.at <= at).count(QUESTION)
+
+    @property
+    def last_question(self) -> float:
+        """When it came."""
+        return next(piece.at for piece in reversed(self.pieces) if QUESTION in piece.data)
+
+    def train(self) -> float:
+        """When that was asked for."""
         self.until(TEXT)
-        self.press("\t ")
+        began = self.press("\t ")
         self.until("training")
+        return began
 
     def watch(self, frames: int) -> None:
         """Wait for so many more frames."""
@@ -64,16 +82,31 @@ class Tutor(Program):
         """Press a key and wait until its answer stands on the screen: how many frames came before it."""
         before = self.frames
         self.press(key)
-        self.until(words, LONGEST)
-        return self.frames - before
+        return self.frames_until(self.until(words)) - before
+
+    def rest(self, seconds: float) -> None:
+        """Wait until nothing comes for so long."""
+        deadline = time.monotonic() + LONGEST
+        while self._read(seconds):
+            assert time.monotonic() < deadline, f"it is never silent: {self.written[-200:]!r}"
+
+    def leave(self) -> None:
+        """Wait until it has ended by itself."""
+        deadline = time.monotonic() + LONGEST
+        while not self.ended:
+            assert time.monotonic() < deadline, "it does not end"
+            self.listen(0.05)
 
     def hang_up(self) -> int:
         """Let the terminal be gone; the exit code of the application."""
         os.close(self._fd)
         self.ended = True
-        _pid, status = os.waitpid(self.pid, 0)
+        deadline = time.monotonic() + LONGEST
+        while not (waited := os.waitpid(self.pid, os.WNOHANG))[0]:
+            assert time.monotonic() < deadline, "it does not end"
+            time.sleep(0.01)
         self.pid = 0
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(waited[1])
 
 
 class Afar(Tutor):
@@ -124,8 +157,7 @@ def terminal() -> Iterator[Tutor]:
 def test_the_mouse_is_heard_where_it_is_pressed_not_wherever_it_moves(terminal):
     terminal.until(TEXT)
     terminal.press("q")
-    while not terminal.ended:
-        terminal.listen(0.1)
+    terminal.leave()
     for mode in (1000, 1002, 1006):
         assert terminal.written.index(b"\x1b[?%dh" % mode) < terminal.written.rindex(b"\x1b[?%dl" % mode)
     assert b"?1003" not in terminal.written and b"?1015" not in terminal.written
@@ -152,10 +184,10 @@ def test_t15_a_link_starts_no_program(tmp_path):
         (programs / name).chmod(0o755)
     environment = {"PATH": f"{programs}:{PATH}", "BROWSER": "lynx", "DISPLAY": ""}
     with Program(python("-c", LINKED), 80, 24, environment) as program:
-        program.until("https://example.org/read")
+        program.until("https://example.org/read", LONGEST)
         program.press("\x11")  # quits
-        while not program.ended:
-            program.listen(0.1)
+        program.listen(LONGEST)
+        assert program.ended
     assert not started.exists(), started.read_text()
 
 
@@ -165,19 +197,19 @@ def test_t15_a_link_starts_no_program(tmp_path):
 def test_no_frame_is_sent_before_the_last_has_arrived_and_keys_do_not_wait(terminal):
     terminal.train()
     terminal.watch(5)
-    began, terminal.answers = time.monotonic(), {}
+    began, terminal.answers = terminal.last_question, {}  # from then on none was answered
     frames = sum(terminal.answer(key, words) for key, words in KEYS * 2)
-    assert frames <= 1 + (time.monotonic() - began) / Pacer.PATIENCE
+    assert frames <= 1 + (time.perf_counter() - began) / Pacer.PATIENCE
 
 
-def test_a_terminal_that_never_answers_gets_a_frame_now_and_then_and_its_keys_are_heard(terminal):
-    terminal.answers = {}
-    terminal.train()
-    terminal.watch(2)
-    began = time.monotonic()
-    terminal.watch(2)
-    assert time.monotonic() - began > Pacer.PATIENCE
-    terminal.answer(*KEYS[0])
+def test_a_terminal_that_never_answers_gets_a_frame_now_and_then_and_its_keys_are_heard():
+    patience = 0.5
+    with Tutor(patience) as terminal:
+        terminal.answers = {}
+        began = terminal.train()
+        terminal.watch(7)  # of which one was for the first screen, and another for the run that had yet to begin
+        assert terminal.frames <= 3 + (terminal.last_question - began) / patience
+        terminal.answer(*KEYS[0])
 
 
 def test_on_a_slow_line_a_key_waits_for_one_frame_at_most():
@@ -185,17 +217,17 @@ def test_on_a_slow_line_a_key_waits_for_one_frame_at_most():
     with Afar(rate=20_000, delay=0.1) as terminal:
         terminal.train()
         terminal.watch(5)
-        for key, words in KEYS * 3:
-            assert terminal.answer(key, words) <= 3  # the one on its way, and those around its answer
+        for key, words in KEYS * 2:
+            began = terminal.last_question
+            frames = terminal.answer(key, words)  # the one on its way, and those around its answer
+            assert frames <= 3 + (time.perf_counter() - began) // Pacer.PATIENCE
 
 
 def test_where_nothing_happens_nothing_is_sent(terminal):
     terminal.until("space runs")
     terminal.watch(1)
-    terminal.settle(1.0)
-    before = len(terminal.written)
-    terminal.listen(1.5)
-    assert len(terminal.written) == before
+    terminal.rest(1.5)
+    assert not terminal.ended
 
 
 # ---------------------------------------------------------------- the end

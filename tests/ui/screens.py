@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.color import Color
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 XTERM = {0, 95, 135, 175, 215, 255}  # levels of the colour cube
@@ -28,6 +29,12 @@ async def until(pilot: Pilot, fact: Callable[[], object]) -> None:
 async def shown(pilot: Pilot, words: str) -> None:
     """Wait until `words` stand on the screen."""
     await until(pilot, lambda: words in text(pilot))
+
+
+async def composed(pilot: Pilot, widget: Widget) -> None:
+    """Wait until whatever `widget` shows is there and has its place."""
+    await until(pilot, lambda: widget.children and all(child.is_mounted for child in widget.children))
+    await pilot.pause()
 
 
 def strips(pilot: Pilot) -> list:

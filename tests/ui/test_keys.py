@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from textual import events
 
 from dltutor.ui.driver import BATCH, TutorDriver
 
-SAFETY = 10  # seconds that nothing here takes
+SAFETY = 60  # seconds that nothing here takes
 
 
 class Slow:
@@ -28,20 +29,23 @@ class Slow:
         self.busy, self.message_queue_size = False, 0
 
 
+async def until(fact: Callable[[], object]) -> None:
+    async with asyncio.timeout(SAFETY):
+        while not fact():
+            await asyncio.sleep(0.01)
+
+
 async def test_t13_no_more_keys_are_read_than_the_application_takes() -> None:
     app = Slow()
     driver = TutorDriver(app)  # type: ignore[arg-type]
     reading = asyncio.create_task(asyncio.to_thread(type_keys, driver, 1000))
     try:
-        async with asyncio.timeout(SAFETY):
-            while app.taken < BATCH:
-                await asyncio.sleep(0.01)
+        await until(lambda: app.taken >= BATCH)
         await asyncio.wait([reading], timeout=0.5)
         assert app.taken == BATCH
         app.be_done()
         await asyncio.wait_for(reading, SAFETY)
-        await asyncio.sleep(0)
-        assert app.taken == 1000
+        await until(lambda: app.taken == 1000)
     finally:
         driver.exit_event.set()  # the thread must end, or no test after this one would
 
@@ -52,12 +56,12 @@ async def test_a_command_is_done_before_the_next_key() -> None:
     driver = TutorDriver(app)  # type: ignore[arg-type]
     reading = asyncio.create_task(asyncio.to_thread(type_keys, driver, 3))
     try:
+        await until(lambda: app.taken)
         await asyncio.wait([reading], timeout=0.5)
         assert app.taken == 1
         app.be_done()
         await asyncio.wait_for(reading, SAFETY)
-        await asyncio.sleep(0)
-        assert app.taken == 3
+        await until(lambda: app.taken == 3)
     finally:
         driver.exit_event.set()
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from rich.cells import cell_len
-from screens import text, until
+from screens import composed, text, until
 from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -61,13 +61,7 @@ async def reading(lesson: Lesson) -> AsyncIterator[tuple[Pilot, Reader]]:
 
 async def turn_to(pilot: Pilot, reader: Reader, lesson: Lesson, index: int) -> None:
     await reader.show(lesson, index)
-    await laid_out(pilot, reader)
-
-
-async def laid_out(pilot: Pilot, reader: Reader) -> None:
-    """Everything in the section has its place."""
-    await pilot.pause()
-    await until(pilot, lambda: all(block.size.height for block in reader.children))
+    await composed(pilot, reader)
 
 
 def rows(reader: Reader) -> list[str]:
@@ -136,7 +130,7 @@ async def test_no_line_breaks_within_a_short_formula_or_piece_of_code(tmp_path):
     front = "---\nid: 99-breaks\ntitle: T\npart: 1\nminutes: 1\nquestion: Q\n---\n"
     (folder / "lesson.md").write_text(f"{front}## One {{#one}}\n\n{words}")
     async with reading(lessons.load(folder)) as (pilot, reader):
-        await laid_out(pilot, reader)
+        await composed(pilot, reader)
         seen = "\n".join(rows(reader)).replace("\N{NO-BREAK SPACE}", " ")
     assert seen.count("a≤b") == seen.count("2 (p - t)") == 75
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -85,12 +85,24 @@ CHINESE = ENGLISH | {
     "back2": "从 0 到 1。",
 }
 ITEMS = ("even", "deck/sign", "deck/formula")
-NOW = datetime.now(UTC)
+STARTED = datetime.now(UTC)
+NOW = STARTED.astimezone().replace(hour=12, minute=0).astimezone(UTC)
+CLOCKS = ("progress.records", "progress.days", "progress.schedule", "ui.screens.review", "ui.widgets.questions")
+
+
+class FromNoon(datetime):
+    """It is noon when the tests begin: no day ends in the midst of one."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + (NOW - STARTED)
 
 
 @pytest.fixture
 def progress(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Progress]:
     """A learner's progress, in a course of one lesson with two exercises."""
+    for name in CLOCKS:
+        monkeypatch.setattr(f"dltutor.{name}.datetime", FromNoon)
     folder = tmp_path / "91-odds"
     for name in ("first", "second"):
         (folder / "exercises" / name).mkdir(parents=True)
@@ -125,7 +137,7 @@ def make_due(progress: Progress, *items: str, ago: int = 2) -> None:
 
 
 def due(progress: Progress) -> set[str]:
-    return {each.item for each in schedule.due(progress, catalogue(), datetime.now(UTC))}
+    return {each.item for each in schedule.due(progress, catalogue(), FromNoon.now(UTC))}
 
 
 def card(pilot: Pilot) -> FlipCard:

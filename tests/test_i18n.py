@@ -10,6 +10,7 @@ import ast
 import string
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,15 @@ Id = str | tuple[str, str]
 # ---------------------------------------------------------------- the texts in the source
 
 
+@cache
+def modules() -> list[ast.Module]:
+    return [ast.parse(file.read_text("utf-8")) for file in sorted(PACKAGE.rglob("*.py"))]
+
+
+@cache
 def messages() -> list[Id]:
     """Every message id, in the order of files and lines, once."""
-    files = sorted(PACKAGE.rglob("*.py"))
-    return list(dict.fromkeys(id for file in files for id in messages_in(ast.parse(file.read_text("utf-8")))))
+    return list(dict.fromkeys(id for module in modules() for id in messages_in(module)))
 
 
 def messages_in(module: ast.Module) -> Iterator[Id]:
@@ -80,8 +86,9 @@ def tables_of(module: ast.Module) -> Iterator[tuple[str, list[str]]]:
 
 def labels() -> set[str]:
     """What stands in the line of keys."""
-    modules = [ast.parse(file.read_text("utf-8")) for file in PACKAGE.rglob("*.py")]
-    calls = [call for module in modules for call in calls_in(module) if name_of(call) == "bind" and len(call.args) > 2]
+    calls = [
+        call for module in modules() for call in calls_in(module) if name_of(call) == "bind" and len(call.args) > 2
+    ]
     return {text for call in calls for text in texts_in(call.args[2])}
 
 

@@ -36,6 +36,7 @@ from dltutor.wire import (
     encode,
 )
 
+LONGEST = 180  # seconds, of an engine that compiles on a busy machine
 Drive = Callable[..., Awaitable[list[Event]]]
 
 
@@ -50,7 +51,7 @@ async def drive(labs: Path) -> AsyncIterator[Drive]:
         await link.start()
         await link.send(Open(lesson))
         events: list[Event] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LONGEST):
             async for event in link.events():
                 events.append(event)
                 if isinstance(event, Ready):
@@ -70,7 +71,7 @@ async def drive(labs: Path) -> AsyncIterator[Drive]:
 
 
 async def heard(link: EngineLink | Playback) -> list[Event]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LONGEST):
         return [event async for event in link.events()]
 
 
@@ -185,7 +186,7 @@ class Watch:
         self.events = playback.events()
 
     async def until(self, kind: type) -> Event:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(LONGEST):
             async for event in self.events:
                 if isinstance(event, kind):
                     return event

@@ -260,7 +260,8 @@ def answering() -> Iterator[Callable[..., Answering]]:
         os.close(each.screen)
 
 
-def test_the_terminal_is_asked_and_left_as_it_was(answering):
+def test_the_terminal_is_asked_and_left_as_it_was(answering, monkeypatch):
+    monkeypatch.setattr(doctor, "SILENCE", 300.0)
     terminal = answering()
     before = termios.tcgetattr(terminal.tty)
     terminal.start()

@@ -18,7 +18,7 @@ from dltutor.lesson.exercises import Exercise, Workbook
 from dltutor.manuscript import Manuscript, saves
 
 FIXTURE = Path(__file__).parent / "fixtures" / "practice"
-PATIENCE = 20.0  # seconds until a save that is not heard is a failure
+PATIENCE = 120.0  # seconds until a save that is not heard is a failure
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from dltutor.lesson.exercises import Workbook
 from dltutor.progress import Progress
 
 FIXTURE = Path(__file__).parent / "fixtures" / "practice"
-PATIENCE = 20.0  # seconds until a fact that does not come is a failure
+PATIENCE = 120.0  # seconds until a fact that does not come is a failure
 
 
 @pytest.fixture

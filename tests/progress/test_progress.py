@@ -56,7 +56,7 @@ def child(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def output(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return out
 
@@ -565,10 +565,10 @@ def test_only_the_learner_can_read_it(tmp_path: Path) -> None:
 
 HAMMER = """
 from dltutor.progress import store
-store.BUSY_SECONDS = 30.0  # a loaded machine with a slow disk is not what is tested
+store.BUSY_SECONDS = 200.0  # a loaded machine with a slow disk is not what is tested
 kept = Progress.open(home)
 me = sys.argv[2]
-for n in range(150):
+for n in range(60):
     kept.complete("01-line", f"{me}-{n}")
     kept.set_place("01-line", f"{me}-{n}", n, {"seed": n})
     if n % 5 == 0:
@@ -583,10 +583,10 @@ def test_two_applications_at_once_lose_nothing(tmp_path: Path) -> None:
     children = [child(HAMMER, tmp_path / "new", name) for name in ("one", "two")]
     assert [output(each) for each in children] == ["\n", "\n"]
     with Progress.open(tmp_path / "new") as kept:
-        assert kept.completed("01-line") == {f"{name}-{n}" for name in ("one", "two") for n in range(150)}
-        assert len(kept.runs("01-line")) == 60
+        assert kept.completed("01-line") == {f"{name}-{n}" for name in ("one", "two") for n in range(60)}
+        assert len(kept.runs("01-line")) == 24
         place = kept.place("01-line")
-        assert place and place.section in ("one-149", "two-149")
+        assert place and place.section in ("one-59", "two-59")
 
 
 def test_what_was_kept_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
@@ -784,7 +784,7 @@ def test_two_applications_that_meet_a_damaged_file_begin_one_new_file(tmp_path: 
         output(each)
     assert len(set_aside(tmp_path)) == 1
     with Progress.open(tmp_path) as kept:
-        assert kept.completed("01-line") == {f"{name}-{n}" for name in ("one", "two") for n in range(150)}
+        assert kept.completed("01-line") == {f"{name}-{n}" for name in ("one", "two") for n in range(60)}
 
 
 def test_damage_met_while_it_runs_is_survived(tmp_path: Path) -> None:
@@ -900,7 +900,7 @@ def test_two_applications_without_wal_lose_nothing(tmp_path: Path) -> None:
     children = [child(HAMMER, tmp_path, name) for name in ("one", "two")]
     assert [output(each) for each in children] == ["\n", "\n"]
     with Progress.open(tmp_path) as kept:
-        assert kept.completed("01-line") == {f"{name}-{n}" for name in ("one", "two") for n in range(150)}
+        assert kept.completed("01-line") == {f"{name}-{n}" for name in ("one", "two") for n in range(60)}
 
 
 def test_the_application_does_not_pay_for_what_it_does_not_use() -> None:

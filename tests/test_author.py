@@ -4,44 +4,84 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from spoiling import edit
+from trying import OpenRoom
 
+from dltutor import author
 from dltutor.author import Remark, examine
+from dltutor.checking import Grader
+from dltutor.grading import process
+from dltutor.grading.judge import Judge
 from dltutor.lesson.course import built_in, catalogue
+from dltutor.wire import Verdict
 
 FIXTURE = Path(__file__).parent / "fixtures" / "practice"
 TASK = "practice/mse-backward"
 
 
-def remarks(*names: str) -> list[Remark]:
+async def remarks(*names: str) -> list[Remark]:
     course = catalogue("en")
-
-    async def all_of_them() -> list[Remark]:
-        return [remark async for remark in examine(course, [course.find(name) for name in names])]
-
-    return asyncio.run(all_of_them())
+    return [remark async for remark in examine(course, [course.find(name) for name in names])]
 
 
 def problems(*names: str) -> dict[str, str]:
     """What is wrong: where and what -> the problem."""
-    return {f"{remark.where}: {remark.what}": remark.problem for remark in remarks(*names) if remark.problem}
+    found = asyncio.run(remarks(*names))
+    return {f"{remark.where}: {remark.what}": remark.problem for remark in found if remark.problem}
+
+
+# ---------------------------------------------------------------- the built-in lessons, judged as for a learner
+
+
+@pytest.fixture(scope="module")
+def together() -> Iterator[asyncio.Runner]:
+    """Runs what needs a grader, with one for all lessons."""
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        one = Grader()
+
+        @asynccontextmanager
+        async def kept() -> Any:
+            yield one
+
+        patch.setattr(author, "Grader", kept)
+        yield runner
+        runner.run(one.close())
 
 
 @pytest.mark.parametrize("lesson", sorted(folder.name for folder in built_in().iterdir()))
-def test_the_lessons_of_the_course_keep_their_promises(lesson: str) -> None:
-    found = remarks(lesson)
+def test_the_lessons_of_the_course_keep_their_promises(lesson: str, together: asyncio.Runner) -> None:
+    found = together.run(remarks(lesson))
     assert not [remark for remark in found if remark.problem]
     assert len([remark for remark in found if "/" in remark.where]) > 10, "its exercises were tried"
+
+
+# ---------------------------------------------------------------- a lesson of one's own, judged at once
+
+
+class Here:
+    """Judges in this process, in plain Python."""
+
+    async def __aenter__(self) -> Here:
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        pass
+
+    async def check(self, key: str, source: str) -> Verdict:
+        return Judge(OpenRoom()).check(process.load(key), source)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lesson of the author's own, to spoil."""
+    monkeypatch.setattr(author, "Grader", Here)
     copy = Path(shutil.copytree(FIXTURE, tmp_path / FIXTURE.name))
     monkeypatch.setenv("DLTUTOR_LESSONS", str(copy))
     return copy
@@ -52,7 +92,6 @@ def test_a_sound_lesson_of_ones_own_passes(folder: Path) -> None:
 
 
 def test_every_broken_promise_is_named(folder: Path) -> None:
-    """All at once, as a grader takes a second to start."""
     exercise, hunt = folder / "exercises/mse-backward", folder / "exercises/flat-line"
     solution = (exercise / "solution.py").read_text(encoding="utf-8")
     (exercise / "start.py").write_text(solution)
@@ -93,11 +132,10 @@ def test_an_exercise_that_is_not_there_is_named(folder: Path) -> None:
     assert "flat-line" in problems("practice")["practice/flat-line: the task"]
 
 
-def test_the_command_says_it_all_and_fails(folder: Path, dltutor) -> None:
+def test_the_command_says_it_all_and_fails(dltutor, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(folder / "exercises/mse-backward")
-    environment = os.environ | {"DLTUTOR_LESSONS": str(folder)}
-    ended = dltutor("author", "check", "practice", env=environment)
+    ended = dltutor("author", "check", "practice")
     assert ended.returncode == 1
     assert f"✗ {TASK}" in ended.stdout and "✓ practice/flat-line  the mended code passes" in ended.stdout
-    as_json = dltutor("author", "check", "practice", "--json", env=environment)
-    assert all(json.loads(line)["where"].startswith("practice") for line in as_json.stdout.splitlines())
+    assert author.check(("practice",), as_json=True) == 1
+    assert all(json.loads(line)["where"].startswith("practice") for line in capsys.readouterr().out.splitlines())

@@ -12,10 +12,11 @@ import pytest
 from trying import OpenRoom, exercise
 
 from dltutor.errors import DltutorError
+from dltutor.grading import judge
 from dltutor.grading.judge import Judge
 from dltutor.grading.parcel import unwrap, wrap
 from dltutor.lesson.exercises import Wrong
-from dltutor.room import Room, open_room
+from dltutor.room import Limits, Room, open_room
 from dltutor.wire import Verdict
 
 DENSE = "dense.py:dense_backward"
@@ -36,8 +37,11 @@ def dense_backward(x, w, dy, dx, dw, db):
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Room]:
+    """With as much time as a slow machine takes."""
     room = open_room()
-    yield room
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "LIMITS", Limits(cpu=100, wall=300))
+        yield room
     room.close()
 
 

@@ -50,7 +50,7 @@ def grader() -> Iterator[Ask]:
             for command in commands:
                 await link.send(command)
             found: list[Event] = []
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(300):
                 while sum(isinstance(event, Ready | Verdict | Failed) for event in found) < wanted:
                     found.append(await anext(events))
             return found

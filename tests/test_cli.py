@@ -44,6 +44,7 @@ def said(labs: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[i
 
 
 LABS = Path(__file__).parent / "fixtures" / "labs"
+LONGEST = 300.0  # seconds after which a command hangs
 
 
 def objects(text: str) -> list[dict[str, Any]]:
@@ -117,12 +118,11 @@ def test_a_broken_lesson_is_a_failure_that_names_its_line(said, home):
     assert "broken" in out and "tiny" in out
 
 
-def test_everything_is_said_in_chinese_where_that_is_asked_for(dltutor):
-    english = dltutor("list").stdout
+def test_everything_is_said_in_chinese_where_that_is_asked_for(said, dltutor):
     chinese = dltutor("list", env=os.environ | {"DLTUTOR_LANG": "zh"})
     assert chinese.returncode == 0
     assert "多层感知机" in chinese.stdout
-    assert "多层感知机" not in english
+    assert "多层感知机" not in said("list")[1]
 
 
 def test_the_language_last_chosen_in_the_application_is_spoken(labs, home, dltutor, monkeypatch):
@@ -172,32 +172,28 @@ def test_json_lines_are_the_setting_every_step_and_a_summary(said):
     assert summary["summary"]["ended"] == "done"
 
 
-def test_the_same_seed_gives_the_same_bytes(said):
+def test_the_same_seed_gives_the_same_bytes_recorded_or_not(said, tmp_path):
+    from dltutor.link import recorded_lesson
+
     first = said("run", "tiny", "--jsonl", "--seed", "5")[1]
-    assert said("run", "tiny", "--jsonl", "--seed", "5")[1] == first
+    file = tmp_path / "tiny.jsonl"
+    assert said("run", "tiny", "--jsonl", "--seed", "5", "--record", str(file))[1] == first
+    assert recorded_lesson(file) == "tiny"
     assert said("run", "tiny", "--jsonl", "--seed", "6")[1] != first
 
 
-def test_a_lesson_can_be_named_by_its_folder(dltutor, tmp_path):
+def test_a_lesson_can_be_named_by_its_folder(said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     copied = tmp_path / "mine"
     copied.mkdir()
     for file in ("lesson.md", "lab.py"):
         text = (LABS / "tiny" / file).read_text()
         (copied / file).write_text(text.replace("id: tiny", "id: mine"))
-    call = dltutor("run", "./mine", "--jsonl", cwd=tmp_path)
-    assert objects(call.stdout)[0]["lesson"] == "mine", call.stderr
+    _, out, errors = said("run", "./mine", "--jsonl")
+    assert objects(out)[0]["lesson"] == "mine", errors
     copied.rename(tmp_path / "tiny")
     (tmp_path / "tiny" / "lesson.md").write_text((LABS / "tiny" / "lesson.md").read_text())
-    assert dltutor("run", "./tiny", cwd=tmp_path).returncode == 2  # which of the two?
-
-
-def test_recording_changes_no_number_and_the_recording_plays(said, tmp_path):
-    from dltutor.link import recorded_lesson
-
-    plain = said("run", "tiny", "--jsonl")[1]
-    file = tmp_path / "tiny.jsonl"
-    assert said("run", "tiny", "--jsonl", "--record", str(file))[1] == plain
-    assert recorded_lesson(file) == "tiny"
+    assert said("run", "./tiny")[0] == 2  # which of the two?
 
 
 def test_in_a_pipe_some_twenty_lines_and_the_pictures_in_words(said):
@@ -341,7 +337,7 @@ def test_a_full_disk_behind_the_output_is_a_failure_in_words(dltutor, tmp_path):
     with (tmp_path / "out").open("w") as out:
         child = subprocess.run(
             [sys.executable, "-m", "dltutor", "run", "tiny", "--jsonl", "--steps", "1000"],
-            stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+            stdout=out, stderr=subprocess.PIPE, text=True, timeout=LONGEST, check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
         )  # fmt: skip
     assert child.returncode == 1
@@ -351,7 +347,7 @@ def test_a_full_disk_behind_the_output_is_a_failure_in_words(dltutor, tmp_path):
 
 def test_a_reader_that_goes_away_is_no_trouble(labs):
     command = f"{sys.executable} -m dltutor run tiny --jsonl --steps 100000 | head -1"
-    child = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
+    child = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=LONGEST, check=True)
     assert objects(child.stdout)[0]["lesson"] == "tiny"
     assert child.stderr == ""
 
@@ -387,16 +383,19 @@ def test_ctrl_c_ends_a_run_with_its_summary(terminal):
 
 
 def test_ctrl_c_ends_a_run_in_a_pipe_with_its_summary(labs):
-    child = subprocess.Popen(
-        [sys.executable, "-m", "dltutor", "run", "tiny", "--jsonl", "--steps", "1000000000"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    program = """
+import sys
+from dltutor import cli, headless
+headless.WORD = 1000.0  # a machine with other work may stop late: not a word of that
+sys.exit(cli.main(["run", "tiny", "--jsonl", "--steps", "1000000000"]))
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    out, errors = child.communicate(timeout=60)
+    out, errors = child.communicate(timeout=LONGEST)
     assert child.returncode == 130
-    assert objects(out)[-1]["summary"]["ended"] == "stopped"
-    assert errors == ""
+    assert objects(out.decode())[-1]["summary"]["ended"] == "stopped"
+    assert errors == b""
 
 
 def test_ctrl_c_twice_ends_even_a_step_that_never_ends(terminal, home):
@@ -425,20 +424,14 @@ from dltutor.cli import main
 sys.meta_path.insert(0, Interrupting())
 sys.exit(main(["run", "tiny"]))
 """
-        child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        child = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=LONGEST, check=False
+        )
         assert child.returncode == 130, (place, child.stderr)
         assert "Traceback" not in child.stderr
 
 
 # ---------------------------------------------------------------- launch
-
-
-@pytest.mark.parametrize("kind", ["dumb", ""])
-def test_a_terminal_too_plain_is_told_in_a_line(terminal, kind):
-    shown = terminal("launch", TERM=kind)
-    assert shown.end() == 2
-    assert "dltutor run" in shown.written
-    assert len(shown.written.splitlines()) == 1
 
 
 def test_a_lesson_that_is_not_there_is_told_before_the_screen_changes(terminal):
@@ -460,18 +453,18 @@ def test_after_leaving_each_run_is_told_in_words(terminal):
     shown = terminal("launch", "tiny")
     shown.until("space")
     shown.press(" ")
-    shown.until("40/40")
+    shown.sees("40/40")
     shown.press("q")
     assert shown.end() == 0
     assert "A tiny run: training loss fell from 7.81 to 0.0201 in 40 steps" in shown.written
     assert shown.is_restored
 
 
-def test_a_recording_plays_in_the_application(terminal, said, tmp_path):
+def test_a_recording_plays_in_the_application_without_a_question(terminal, said, tmp_path):
     file = tmp_path / "tiny.jsonl"
     assert said("run", "tiny", "--record", str(file))[0] == 0
-    shown = terminal("launch", "--play", str(file))
-    shown.until("40/40")
+    shown = terminal("launch", "--play", str(file), LC_ALL="C.UTF-8", DLTUTOR_GLYPHS="")
+    shown.sees("40/40")
     shown.press("\x11")  # ctrl+q
     assert shown.end() == 0
     assert shown.is_restored

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 
 WHERE, CURSOR = b"\x1b[6n", b"\x1b[1;1R"  # what a terminal is asked after a drawing, and answers
-LONGEST = 60.0  # seconds after which what does not come is a failure
+LONGEST = 300.0  # seconds after which what does not come is a failure
 AGAIN = 0.5  # seconds after which the whole screen is asked for again
 TELLING = {"TERM": "xterm-256color", "DLTUTOR_GLYPHS": "braille"}  # a terminal of which nothing need be asked
 

@@ -27,7 +27,7 @@ from dltutor.bench.terminal import ANSWERS, PATIENCE, Piece, Terminal, environme
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
-START = 300.0  # seconds until a server is ready: it may have kernels to compile
+START = 900.0  # seconds until a server is ready: it may have kernels to compile
 STOP = 10.0  # ... until it has ended
 HOST = "dltutor-server"  # what the clients know every server by, whichever port leads to it
 LONGEST_QUESTION = max(map(len, ANSWERS))
@@ -275,12 +275,17 @@ class Server:
 
 
 @contextmanager
-def serve(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def serve(
+    folder: Path,
+    *options: str,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "dltutor"),
+) -> Iterator[Server]:
     """`dltutor serve` with its state in `folder`, for any key unless `options` say whom; ended at the end."""
     ours = {"--roster", "--class-code", "--open"} & set(options)
     state = folder / "state"
     _lend_kernels(state)
-    command = python("-m", "dltutor", "serve", *([] if ours else ["--open"]), *options)
+    command = python(*program, "serve", *([] if ours else ["--open"]), *options)
     command += ["--state", str(state), "--host", "127.0.0.1", "--port", "0"]
     with running(command, folder, environment) as server:
         yield server

@@ -53,11 +53,9 @@ def _posix(group: int) -> Iterator[tuple[int, float]]:
 
 
 def children(pid: int) -> list[int]:
-    try:
-        tasks = [(task / "children").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    except OSError:
-        return []
-    return [int(child) for text in tasks for child in text.split()]
+    """Of all its threads, each of which may just end."""
+    tasks = _entries(f"{pid}/task")
+    return [int(child) for task in tasks for child in _told(pid, f"task/{task}/children").split()]
 
 
 def descendants(pid: int) -> list[int]:
@@ -70,6 +68,12 @@ def command_of(pid: int) -> str:
 
 def lives(pid: int) -> bool:
     return _told(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
+
+
+def _entries(folder: str) -> list[str]:
+    with suppress(OSError):
+        return os.listdir(f"/proc/{folder}")
+    return []
 
 
 def _told(pid: int, name: str) -> str:

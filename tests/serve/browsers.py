@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import pyte
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAINTED = 10_000  # bytes that a picture of a window has in which there is text
-PATIENCE = 30.0  # seconds until what does not come is a failure
+PATIENCE = 90.0  # seconds until what does not come is a failure
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",
@@ -61,8 +61,9 @@ class Browser:
         while True:
             answer = await self._socket.receive_json(timeout=PATIENCE)
             if answer.get("id") == number:
-                return answer["result"]
-            self._hear(answer)
+                return answer.get("result", {})  # none while the page is just being replaced by the next
+            if "method" in answer:
+                self._hear(answer)
 
     def _hear(self, event: dict[str, Any]) -> None:
         if event["method"] == "Log.entryAdded" and event["params"]["entry"]["level"] == "error":
@@ -84,9 +85,9 @@ class Browser:
         await self.until("!window.old && document.readyState == 'complete'")
 
     async def run(self, script: str) -> Any:
-        """The value of an expression, in the page."""
+        """The value of an expression, in the page; None where it has none, and while there is no page."""
         answer = await self.ask("Runtime.evaluate", expression=script, returnByValue=True)
-        return answer["result"].get("value")
+        return answer.get("result", {}).get("value")
 
     async def until(self, script: str) -> None:
         """Wait until an expression is true, in the page."""
@@ -110,18 +111,21 @@ class Browser:
 
     async def text(self) -> str:
         """What the terminal in the page shows."""
-        sizes = [json.loads(said)[1] for said in await self.run("window.said") if '"resize"' in said]
+        sizes = [json.loads(said)[1] for said in await self.run("window.said") or () if '"resize"' in said]
         if not sizes:
             return ""
         screen = pyte.Screen(sizes[-1]["width"], sizes[-1]["height"])
-        pyte.ByteStream(screen).feed(bytes(await self.run("window.sent")))
+        pyte.ByteStream(screen).feed(bytes(await self.run("window.sent") or ()))
         return "\n".join(line.rstrip() for line in screen.display)
 
-    async def shows(self, words: str) -> None:
+    async def shows(self, words: str | Callable[[str], bool]) -> str:
+        """Wait until the terminal in the page shows these words, or what is so of its text; that text."""
+        holds = words if callable(words) else lambda text: words in text
         deadline = time.monotonic() + PATIENCE
-        while words not in await self.text():
-            assert time.monotonic() < deadline, f"{words!r} did not come:\n{await self.text()}\n{self.complaints}"
+        while not holds(text := await self.text()):
+            assert time.monotonic() < deadline, f"{words!r} did not come:\n{text}\n{self.complaints}"
             await asyncio.sleep(0.05)
+        return text
 
     async def painted(self) -> None:
         """Wait until the window shows more than a plain ground."""
@@ -160,6 +164,10 @@ async def _page(client: aiohttp.ClientSession, port: Path) -> str:
         assert time.monotonic() < deadline, "the browser did not start"
         await asyncio.sleep(0.05)
     number = port.read_text().splitlines()[0]
-    async with client.get(f"http://127.0.0.1:{number}/json") as answer:
-        pages = [page for page in await answer.json() if page["type"] == "page"]
-    return pages[0]["webSocketDebuggerUrl"]
+    while True:
+        async with client.get(f"http://127.0.0.1:{number}/json") as answer:
+            for page in await answer.json():
+                if page["type"] == "page":
+                    return page["webSocketDebuggerUrl"]
+        assert time.monotonic() < deadline, "the browser opened no page"
+        await asyncio.sleep(0.05)

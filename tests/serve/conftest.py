@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,53 @@ import pytest
 from dltutor.bench import clients
 from dltutor.bench.clients import Client, Server
 from dltutor.bench.terminal import python
+from dltutor.serve import desk
 
 ECHO = Path(__file__).parent / "echo.py"
+PATIENT = Path(__file__).parent / "patient.py"
 needs_ssh = pytest.mark.skipif(bool(clients.missing()), reason=f"{clients.missing()} is not installed")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through Linux's /proc")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`dltutor serve --open`, one for all tests of a file."""
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """The teacher waits for an answer as long as a slow machine takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(desk, "PATIENCE", 60.0)
+        yield
+
+
+class Servers:
+    """`dltutor serve --open --web 0`: one for all tests, and another when a test has ended that."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._server: Server | None = None
+        self._stack = ExitStack()
+
+    def one(self) -> Server:
+        if not self._server or self._server.process.poll() is not None:
+            folder = self._folders.mktemp("server")
+            options = "--open", "--web", "0"
+            self._server = self._stack.enter_context(clients.serve(folder, *options, program=[str(PATIENT)]))
+        return self._server
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    servers = Servers(tmp_path_factory)
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def server(servers: Servers) -> Server:
     if clients.missing():
         pytest.skip(f"{clients.missing()} is not installed")
-    with clients.serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
+    return servers.one()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +73,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def echo_server(folder: Path, **settings: Any) -> AbstractContextManager[Server]:
-    """`settings`: of the server, as far as they are JSON; `limits` are the door's."""
+    """`settings`: of the server, as far as they are JSON; `part`: of its time, that one may have."""
     return clients.running(python(str(ECHO), str(folder / "state"), json.dumps(settings)), folder)
 
 

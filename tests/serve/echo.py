@@ -10,11 +10,14 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from dltutor import i18n
 from dltutor.errors import DltutorError
+from dltutor.serve import turns
 from dltutor.serve.door import Terminal
 from dltutor.serve.log import Log
 from dltutor.serve.people import People, Person
@@ -85,20 +88,26 @@ class Room:
         return echo
 
 
-async def main(state: Path, given: dict[str, Any]) -> None:
-    log = Log()
-    limits = Limits(**given.pop("limits", {}))
+@asynccontextmanager
+async def opened(state: Path, log: Any, limits: Limits | None = None, **given: Any) -> AsyncIterator[SshDoor]:
+    """The door, in the loop that runs."""
     if "roster" in given:
         given["roster"] = Path(given["roster"])
     settings = Settings(state, host="127.0.0.1", port=0, **given)
     people = People(settings, log)
     door = SshDoor(settings, Room(people, log), people, log, limits)
     await door.start()
-    log.event("listening", port=door.port, fingerprint=door.fingerprint)
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    await stopped.wait()
+    yield door
     await door.close()
+
+
+async def main(state: Path, given: dict[str, Any]) -> None:
+    turns.PART = given.pop("part", turns.PART)
+    log, stopped = Log(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with opened(state, log, **given) as door:
+        log.event("listening", port=door.port, fingerprint=door.fingerprint)
+        await stopped.wait()
 
 
 if __name__ == "__main__":

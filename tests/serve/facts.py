@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +41,11 @@ def sessions_of(server: Server, name: str) -> list[dict[str, Any]]:
     """As its teacher sees them, the newest first."""
     told = [told for told in Visitor(server.state).status()["sessions"] if told["name"] == name]
     return sorted(told, key=lambda session: -session["number"])
+
+
+def files_of(pid: int) -> Iterator[str]:
+    """That are open; one may just be closed."""
+    with suppress(OSError):
+        for file in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                yield os.readlink(f"/proc/{pid}/fd/{file}")

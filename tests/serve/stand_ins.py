@@ -1,4 +1,4 @@
-"""Parts of a class server that are cheap to start."""
+"""Parts of a class server that are cheap to start, or let themselves be looked at."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ class NoGrades:
 
     def status(self) -> dict[str, Any]:
         return {"tier": self.tier, "waiting": 0}
+
+
+class Events(list[dict[str, Any]]):
+    """A log."""
+
+    def event(self, name: str, /, **fields: Any) -> None:
+        self.append({"event": name} | fields)
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [event for event in self if event["event"] == name]

@@ -238,9 +238,7 @@ async def test_who_is_not_on_the_roster_any_more_is_told_and_saved(
     assert not stays.ended.done()
 
 
-async def test_t18_the_class_looks_after_who_is_away(
-    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_t18_the_class_looks_after_who_is_away(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "TO_SAVE", 0.1)
     session, door = await enter(classroom)
     session.last_key -= 60 * classroom.settings.idle_minutes

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Servers
+from facts import wait_for
 from terminals import Terminal
 
 from dltutor.bench import clients
 from dltutor.bench.clients import Client, Server
 from dltutor.cli import main
 from dltutor.serve import opening
+from dltutor.serve.desk import Visitor
 from dltutor.serve.settings import Settings
 
 Said = Callable[..., tuple[int, str, str]]
@@ -180,8 +183,12 @@ def test_the_log_stays_out_of_the_way_of_what_the_teacher_reads(state, monkeypat
 
 
 @pytest.fixture(scope="module")
-def ada(server: Server) -> Iterator[Client]:
-    """A learner who is there in all that follows."""
+def ada(servers: Servers) -> Iterator[Client]:
+    """A learner who is there in all that follows, and nobody else."""
+    if clients.missing():
+        pytest.skip(f"{clients.missing()} is not installed")
+    server = servers.one()
+    wait_for(lambda: not Visitor(server.state).status()["sessions"])
     client = server.client(clients.keygen(server.folder / "ada-key"), "ada", 100, 30)
     client.until("Part 1")
     yield client
@@ -252,14 +259,3 @@ def test_nobody_else_reads_what_the_server_keeps(server, ada):
     kept = [server.state, *server.state.iterdir(), *server.state.glob("users/*")]
     open_to_others = [path.name for path in kept if stat.S_IMODE(path.stat().st_mode) & 0o077]
     assert set(open_to_others) <= {"numba"}  # within a folder that is not
-
-
-def test_z_at_the_end_the_learner_is_told_and_the_server_is_gone(server, teacher, ada):
-    """The last one: it ends the server of this file."""
-    code, out, _errors = teacher("stop", "--in", "1")
-    assert code == 0 and "1 s" in out
-    ada.until("The class has ended")
-    assert ada.code() == 0
-    assert server.process.wait(20) == 0
-    server.event("stopped")
-    refused(teacher("status"), 1, "no class server is running")

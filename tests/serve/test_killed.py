@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from conftest import needs_linux
-from test_class import children, into_the_exercise, is_gone, wait_for
+from facts import is_gone, wait_for
 
-from dltutor.bench.clients import Client, Server
+from dltutor.bench.clients import START, Client, Server
+from dltutor.bench.processes import children, descendants
+from dltutor.bench.trouble import into_the_exercise
+from dltutor.serve.desk import Visitor
 
 Come = Callable[..., Client]
-START = 60.0  # seconds that no process takes to start
 pytestmark = needs_linux
 
 
@@ -29,44 +31,38 @@ def command(pid: int) -> list[str]:
         return []
 
 
-def zygote(server: Server, module: str) -> int:
-    """That forks: its children have the same command."""
-    return running(server, "dltutor.serve.zygote", module)[0]
-
-
 def kill(*pids: int) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
 
 
-def check(client: Client) -> None:
+def check(server: Server, client: Client) -> None:
+    """And have a verdict on it, perhaps of a judge that has to be started first."""
+    before = done(server)
     client.press("c")
-    client.until("nothing was added to it", START)  # perhaps by a judge that has to be started first
+    wait_for(lambda: done(server) > before)
+    client.until("nothing was added to it", START)
 
 
-def test_judges_that_are_killed_are_replaced_and_learners_told(server: Server, learner: Come) -> None:
+def done(server: Server) -> int:
+    return int(Visitor(server.state).status()["grades"]["done"])
+
+
+def test_judges_and_rooms_that_are_killed_are_replaced(server: Server, learner: Come) -> None:
     ada = learner(server, "ada", 120, 32)
     ada.until("Part 1")
     into_the_exercise(ada)
-    check(ada)
+    check(server, ada)
     judges = running(server, "dltutor.grading")
     rooms = [child for judge in judges for child in children(judge)]
-    assert judges
-    assert rooms
-    kill(*judges)
-    wait_for(lambda: all(map(is_gone, [*judges, *rooms])))
-    check(ada)
-
-
-def test_rooms_that_are_killed_are_replaced(server: Server, learner: Come) -> None:
-    ben = learner(server, "ben", 120, 32)
-    ben.until("Part 1")
-    into_the_exercise(ben)
-    check(ben)
-    rooms = [child for judge in running(server, "dltutor.grading") for child in children(judge)]
+    assert judges and rooms
     kill(*rooms)
     wait_for(lambda: all(map(is_gone, rooms)))
-    check(ben)
+    check(server, ada)
+    theirs = [child for judge in judges for child in descendants(judge)]
+    kill(*judges)
+    wait_for(lambda: all(map(is_gone, [*judges, *theirs])))
+    check(server, ada)
 
 
 def test_when_what_forks_engines_dies_learners_are_told_and_train_again(server: Server, learner: Come) -> None:
@@ -76,11 +72,12 @@ def test_when_what_forks_engines_dies_learners_are_told_and_train_again(server: 
     cem.until("space runs")
     cem.press(" ")
     cem.until("training")
-    engines = running(server, "dltutor.engine.served")
-    kill(engines[0])
-    server.event("zygote started again", START, module="dltutor.engine.served")
-    assert all(map(is_gone, engines))
+    (zygote,) = running(server, "dltutor.engine.served")
+    engines = descendants(zygote)
+    kill(zygote)
     cem.until("the engine ended")
+    server.event("zygote started again", START, module="dltutor.engine.served")
+    wait_for(lambda: all(map(is_gone, [zygote, *engines])))
     cem.press(" ")
     cem.until("training", START)
 
@@ -88,24 +85,25 @@ def test_when_what_forks_engines_dies_learners_are_told_and_train_again(server: 
 def test_when_what_forks_sessions_dies_learners_are_told_and_come_again(server: Server, learner: Come) -> None:
     dan = learner(server, "dan", 120, 32)
     dan.until("Part 1")
-    sessions = running(server, "dltutor.ui.served")
-    kill(sessions[0])
+    (zygote,) = running(server, "dltutor.ui.served")
+    sessions = descendants(zygote)
+    kill(zygote)
     dan.until("The session ended unexpectedly")
     assert dan.code() == 1
     server.event("zygote started again", START, module="dltutor.ui.served")
-    assert all(map(is_gone, sessions))
+    wait_for(lambda: all(map(is_gone, [zygote, *sessions])))
     learner(server, "dan", 120, 32).until("Part 1")
 
 
 def test_t10_when_the_server_is_killed_nothing_of_it_is_left(server: Server, learner: Come) -> None:
-    """The last test of this server."""
+    """The last test of this server: whoever needs one after it has to start another."""
     eve = learner(server, "eve", 120, 32)
     eve.until("Part 1")
     into_the_exercise(eve)
-    check(eve)
+    check(server, eve)
     eve.press("t")
     eve.until("your mse_backward")
     eve.until("a step: yours")
-    left = children(server.pid)
+    left = descendants(server.pid)
     kill(server.pid)
-    assert wait_for(lambda: all(map(is_gone, left))) < 3
+    wait_for(lambda: all(map(is_gone, left)))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,20 @@ import asyncssh
 import pytest
 from asyncssh.packet import Boolean, SSHPacket, String
 from conftest import echo_server, needs_linux, needs_ssh
-from wires import SAFETY, connect, connected, offered, resident, session, until_closed
+from echo import opened
+from facts import wait_for
+from stand_ins import Events
+from wires import SAFETY, connected, exchange, offered, resident, session, until_closed
 
 from dltutor.bench.clients import Client, Server, keygen
 from dltutor.serve import people, ssh
 from dltutor.serve.door import listener, unsent
+from dltutor.serve.ssh import SshDoor
 
 CLASS = 33  # learners who log in at once, behind one address
-BURST = 5.0  # seconds of a flood
-CALM = 1.0  # seconds before it: what a busy machine takes is not the flood's
+FLOODERS = 8
+ANYBODY = {"open": True}
+LONG = 600.0  # seconds that no test waits for
 USERAUTH_REQUEST, PUBLIC_KEY_OK = 50, 60
 Come = Callable[..., Client]
 pytestmark = [needs_ssh, needs_linux]
@@ -42,18 +45,25 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def strict(keys: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """For who is on the roster, and with little patience."""
+    """For who is on the roster."""
     folder = tmp_path_factory.mktemp("strict")
     (folder / "roster").write_bytes(keys[-1].with_name("key-7.pub").read_bytes())
-    limits = {"silent": 1.0, "login": 3.0, "idle": 1.0, "alive": 1.0}
-    with echo_server(folder, roster=str(folder / "roster"), limits=limits) as server:
+    with echo_server(folder, roster=str(folder / "roster")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def coded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with echo_server(tmp_path_factory.mktemp("coded"), class_code="maple", limits={"code": 3.0}) as server:
+    with echo_server(tmp_path_factory.mktemp("coded"), class_code="maple") as server:
         yield server
+
+
+@asynccontextmanager
+async def hasty(folder: Path, who: dict[str, Any] = ANYBODY, **limits: float) -> AsyncIterator[SshDoor]:
+    """A door in the loop of the test, whose patience ends by these limits and no others."""
+    patient = dict.fromkeys(("silent", "login", "idle", "code", "farewell", "alive"), LONG)
+    async with asyncio.timeout(SAFETY), opened(folder, Events(), ssh.Limits(**(patient | limits)), **who) as door:
+        yield door
 
 
 def said(client: Client) -> str:
@@ -201,23 +211,33 @@ def test_s4_six_keys_are_not_too_many(strict: Server, learner: Come, keys: list[
 # ---------------------------------------------------------------- who may wait
 
 
-def test_s5_who_says_nothing_is_not_waited_for(strict: Server) -> None:
-    with connect(strict) as connection:
-        assert 0.0 < until_closed(connection) < 2.9  # a login may take 3
+async def test_s5_who_says_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    async with hasty(tmp_path, silent=0.1) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        await until_closed(reader)
+        writer.close()
 
 
-def test_s5_who_only_says_hello_is_waited_for_as_long_as_a_login_takes(strict: Server) -> None:
-    with connect(strict) as connection:
-        connection.sendall(b"SSH-2.0-slow\r\n")
-        assert 2.0 < until_closed(connection) < 10.0
+async def test_s5_who_only_says_hello_is_waited_for_as_long_as_a_login_takes(tmp_path: Path) -> None:
+    async with hasty(tmp_path, silent=0.5) as door:
+        hello, speaker = await asyncio.open_connection("127.0.0.1", door.port)
+        speaker.write(b"SSH-2.0-slow\r\n")
+        silent, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        await until_closed(silent)  # though it came later
+        assert not hello.at_eof()
+        speaker.close()
+        writer.close()
+    async with hasty(tmp_path, login=0.1) as door:
+        hello, speaker = await asyncio.open_connection("127.0.0.1", door.port)
+        speaker.write(b"SSH-2.0-slow\r\n")
+        await until_closed(hello)
+        speaker.close()
 
 
-async def test_t3_a_connection_without_a_session_is_closed(strict: Server, keys: list[Path]) -> None:
-    key = asyncssh.read_private_key(keys[-1])
-    async with asyncio.timeout(SAFETY), connected(strict, key) as connection:
-        began = time.monotonic()
+async def test_t3_a_connection_without_a_session_is_closed(tmp_path: Path) -> None:
+    async with hasty(tmp_path, idle=0.1) as door, connected(door) as connection:
         await connection.wait_closed()
-        assert time.monotonic() - began < 2.9
+        assert [event["reason"] for event in door.log.named("cut")] == ["no session"]
 
 
 def test_s6_a_class_behind_one_address_logs_in_at_once(echo: Server, tmp_path: Path) -> None:
@@ -229,114 +249,101 @@ def test_s6_a_class_behind_one_address_logs_in_at_once(echo: Server, tmp_path: P
             client.until(f'"l{number}"')
 
 
-def test_s6_so_many_may_wait_and_the_next_one_may_not(echo: Server, learner: Come) -> None:
-    most = ssh.Limits().waiting
-    with ExitStack() as stack:
-        waiting = [stack.enter_context(connect(echo)) for _number in range(most)]
-        assert all(connection.recv(100).startswith(b"SSH-2.0") for connection in waiting)
-        with connect(echo) as late:
-            assert until_closed(late) < 10.0
-        echo.event("refused", address="127.0.0.1")
-        waiting[0].close()
-        learner(echo).until('"name"')
+async def test_s6_so_many_may_wait_and_the_next_one_may_not(tmp_path: Path) -> None:
+    async with hasty(tmp_path) as door:
+        waiting = [await asyncio.open_connection("127.0.0.1", door.port) for _number in range(ssh.Limits().waiting)]
+        for reader, _writer in waiting:
+            assert (await reader.readline()).startswith(b"SSH-2.0")
+        late, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        await until_closed(late)
+        await until(lambda: door.log.named("refused"))
+        waiting[0][1].close()
+        await until(lambda: len(door.callers) < len(waiting))
+        await come_in(door)
+        for one in (writer, *(waiter for _reader, waiter in waiting)):
+            one.close()
 
 
-def test_s6_who_has_a_session_waits_no_more(strict: Server, learner: Come, keys: list[Path]) -> None:
+async def test_s6_who_has_a_session_waits_no_more(tmp_path: Path) -> None:
     """The time for having none does not end it."""
-    ada = learner(strict, key=keys[-1])
-    ada.until('"key-7"')
-    with connect(strict) as other:
-        until_closed(other)
-    ada.press("still here\r")
-    ada.until('"still here"')
+    async with hasty(tmp_path, idle=1.0) as door, connected(door) as connection:
+        process = await session(connection)
+        await process.stdout.readline()
+        async with connected(door) as other:
+            await other.wait_closed()
+        process.stdin.write(b"still here\r")
+        assert b"still here" in await process.stdout.readline()
 
 
-def test_t9_who_answers_nothing_any_more_is_gone(strict: Server, learner: Come, keys: list[Path]) -> None:
-    """Asked four times, at the pace of this server."""
-    ada = learner(strict, key=keys[-1])
-    ada.until('"key-7"')
-    wait_for(lambda: present(strict) == 1)
-    ada.send(signal.SIGSTOP)
-    wait_for(lambda: present(strict) == 0)
-    ada.send(signal.SIGCONT)
-    assert ada.code() == 255
+async def test_t9_who_answers_nothing_any_more_is_gone(tmp_path: Path) -> None:
+    async with hasty(tmp_path, alive=0.1) as door, connected(door) as connection:
+        process = await session(connection)
+        await process.stdout.readline()
+        connection._transport.pause_reading()
+        await until(lambda: not door.callers)
+        assert door.log.named("left")
+        connection.abort()
 
 
-def present(server: Server) -> int:
-    told = [event["event"] for event in server.events]
-    return told.count("came") - told.count("left")
+async def come_in(door: SshDoor) -> None:
+    """As anybody."""
+    async with connected(door) as connection:
+        process = await session(connection)
+        assert b'"name"' in await process.stdout.readline()
 
 
-def wait_for(fact: Callable[[], bool]) -> None:
-    end = time.monotonic() + SAFETY
+async def until(fact: Callable[[], object]) -> None:
     while not fact():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+        await asyncio.sleep(0.01)
 
 
 # ---------------------------------------------------------------- floods
 
 
-def paints(victim: Client, seconds: float) -> list[float]:
-    """How long keys take for so long, in ms."""
-    end = time.monotonic() + seconds
-    found = []
-    while time.monotonic() < end:
-        word = f"k{len(found)}"
-        found.append(1e3 * victim.paint(f"{word}\r", f'"{word}"'))
-        victim.listen(0.02)
-    return sorted(found)
+def under(flood: Callable[[], object], victim: Client, least: int) -> list[object]:
+    """What came of a flood at which the victim could type: it goes on until so much of it, and all keys, are over."""
+    over, came = threading.Event(), list[object]()
+
+    def one_after_the_other() -> None:
+        while not over.is_set():
+            came.append(flood())
+
+    with ThreadPoolExecutor(FLOODERS) as pool:
+        flooding = [pool.submit(one_after_the_other) for _number in range(FLOODERS)]
+        try:
+            for number in range(20):
+                victim.paint(f"k{number}\r", f'"k{number}"')
+            wait_for(lambda: len(came) >= least)
+        finally:
+            over.set()
+        for each in flooding:
+            each.result()
+    return came
 
 
-def p95(values: list[float]) -> float:
-    return values[int(0.95 * len(values))]
+@pytest.fixture
+def victim(strict: Server, learner: Come, keys: list[Path]) -> Client:
+    client = learner(strict, "ada", 80, key=keys[-1])
+    client.until('"key-7"')
+    return client
 
 
-def hurt(victim: Client, flood: Callable[[], None], allowed: float) -> bool:
-    """Whether keys take longer than `allowed` and twice their usual time (ms, p95) during each of three floods: what
-    else this machine does may hurt them, too."""
-    for _flood in range(3):
-        quiet = p95(paints(victim, CALM))
-        with ThreadPoolExecutor(1) as pool:
-            flooded = pool.submit(flood)
-            took = p95(paints(victim, BURST))
-            flooded.result()
-        if took < allowed + 2 * quiet:
-            return False
-    return True
+def test_s7_bad_logins_are_denied_and_hurt_nobody(strict: Server, victim: Client, keys: list[Path]) -> None:
+    command = [*strict.command(keys[0], "bad", ["-T", "-q"]), "exit"]
 
+    def login() -> int:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=SAFETY).returncode
 
-def test_s7_bad_logins_are_denied_and_hurt_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
-    victim = learner(strict, "ada", 80, key=keys[-1])
-    victim.until('"key-7"')
+    assert login() == 255
     before = resident(strict.pid)
-    loop = f"while :; do {' '.join(strict.command(keys[0], 'bad', ['-T', '-q']))} exit; echo $?; done"
-
-    def flood() -> None:
-        floods = [
-            subprocess.Popen(
-                ["timeout", str(BURST), "sh", "-c", loop],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            )
-            for _number in range(8)
-        ]  # fmt: skip
-        codes = [code for flood in floods for code in flood.communicate()[0].split()]
-        assert len(codes) > len(floods) and set(codes) == {"255"}
-
-    assert not hurt(victim, flood, 150)
+    assert set(under(login, victim, least=40)) == {255}
     assert resident(strict.pid) - before < 10
 
 
-def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, learner: Come, keys: list[Path]) -> None:
-    victim = learner(strict, "ada", 80, key=keys[-1])
-    victim.until('"key-7"')
+def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, victim: Client) -> None:
+    assert exchange(strict)
     before = resident(strict.pid)
-    command = [sys.executable, str(Path(__file__).parent / "wires.py"), str(strict.port), str(BURST)]
-
-    def flood() -> None:
-        assert int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout) > 10
-
-    assert not hurt(victim, flood, 200)
+    assert all(under(lambda: exchange(strict), victim, least=200))
     assert resident(strict.pid) - before < 10
 
 
@@ -354,14 +361,16 @@ def test_s8_a_flood_of_key_exchanges_hurts_nobody(strict: Server, learner: Come,
         b"SSH-2.0-" + b"x" * 300 + b"\r\n",
     ],
 )
-def test_s9_garbage_is_closed_at_once(echo: Server, learner: Come, garbage: bytes) -> None:
-    with connect(echo) as connection:
-        connection.sendall(garbage)
-        assert until_closed(connection) < 10.0  # who says nothing is waited for twice as long
-    learner(echo).until('"name"')
+async def test_s9_garbage_is_closed_at_once(tmp_path: Path, garbage: bytes) -> None:
+    async with hasty(tmp_path) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(garbage)
+        await until_closed(reader)
+        writer.close()
+        await come_in(door)
 
 
-async def test_s9_a_login_that_never_ends_is_cut(strict: Server) -> None:
+async def test_s9_a_login_that_never_ends_is_cut(tmp_path: Path) -> None:
     """Requests that no hook of asyncssh's sees: what they take in all is counted."""
 
     class Endless(asyncssh.SSHClient):
@@ -374,10 +383,12 @@ async def test_s9_a_login_that_never_ends_is_cut(strict: Server) -> None:
                 self.conn.send_packet(USERAUTH_REQUEST, *asked)
             await self.conn.wait_closed()
 
-    with pytest.raises((asyncssh.Error, OSError)):
-        async with asyncio.timeout(SAFETY), connected(strict, client_factory=Endless):
-            pass
-    strict.event("cut", reason="login too long")
+    (tmp_path / "roster").touch()
+    async with hasty(tmp_path, {"roster": str(tmp_path / "roster")}) as door:
+        with pytest.raises((asyncssh.Error, OSError)):
+            async with connected(door, client_factory=Endless):
+                pass
+        assert [event["reason"] for event in door.log.named("cut")] == ["login too long"]
 
 
 # ---------------------------------------------------------------- algorithms
@@ -405,8 +416,9 @@ def test_s10_signatures_are_not_of_sha1(echo: Server, tmp_path: Path) -> None:
     assert code("ssh-rsa") == 255
     assert code("rsa-sha2-256") == 1  # is in, and has no terminal
     told = subprocess.run(
-        echo.command(tmp_path / "rsa", "li", ["-vT"]), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    ).stderr
+        echo.command(tmp_path / "rsa", "li", ["-vT"]),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SAFETY,
+    ).stderr  # fmt: skip
     found = re.search("server-sig-algs=<(.*?)>", told)
     assert found and {"ssh-rsa", "ssh-dss"}.isdisjoint(found[1].split(","))
 
@@ -429,7 +441,7 @@ async def test_s10_a_signature_of_sha1_does_not_count_unasked(echo: Server) -> N
 def test_the_code_is_asked_for_in_the_language_of_the_learner(coded: Server, learner: Come) -> None:
     lin = learner(coded, options=["-oSetEnv=LANG=zh_CN.UTF-8"])
     lin.until("班级口令：")
-    lin.press("oak\r")
+    lin.press("hornbeam\r")
     lin.until("口令不对。")
     lin.press("\x03")
 
@@ -437,7 +449,7 @@ def test_the_code_is_asked_for_in_the_language_of_the_learner(coded: Server, lea
 def test_s2_the_code_of_the_class_enrols_a_key(coded: Server, learner: Come) -> None:
     ada = learner(coded)
     ada.until("Code of the class:")
-    ada.press("oak\r")
+    ada.press("hornbeam\r")
     ada.until(lambda screen: screen.count("Code of the class:") == 2)
     ada.press("mapel\x7f\x7fle\r")
     ada.until('"name": "ada"')
@@ -453,11 +465,11 @@ def test_three_wrong_codes_end_it(coded: Server, learner: Come) -> None:
     eve = learner(coded, "eve")
     for number in range(1, 4):
         eve.until(lambda screen, number=number: screen.count("Code of the class:") == number)
-        eve.press("oak\r")
+        eve.press("hornbeam\r")
     assert eve.code() == 1
     assert "Ask your teacher" in eve.text()
     coded.event("denied", reason="wrong code")
-    assert not [event for event in coded.events if "oak" in str(event)]
+    assert not [event for event in coded.events if "hornbeam" in str(event)]
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
@@ -468,10 +480,11 @@ def test_who_does_not_know_the_code_can_leave(coded: Server, learner: Come, key:
     assert eve.code() == 1
 
 
-def test_who_does_not_type_the_code_is_not_waited_for(coded: Server, learner: Come) -> None:
-    eve = learner(coded, "eve")
-    eve.until("Code of the class:")
-    assert eve.code(seconds=10) == 1
+async def test_who_does_not_type_the_code_is_not_waited_for(tmp_path: Path) -> None:
+    async with hasty(tmp_path, {"class_code": "maple"}, code=0.1) as door, connected(door) as connection:
+        process = await session(connection)
+        told = await process.wait()
+        assert (told.stdout, told.exit_status) == (b"Code of the class: ", 1)
 
 
 def test_another_key_joins_with_a_code(strict: Server, learner: Come, keys: list[Path]) -> None:
@@ -494,9 +507,13 @@ def test_who_is_not_admitted_reads_why(echo: Server, learner: Come) -> None:
 
 
 def test_nobody_waits_to_be_told_that_their_packet_has_come() -> None:
-    """As `ssh` does in the middle of a login, where the other side answers it late."""
-    opened = listener("127.0.0.1", 0)
-    with opened, socket.create_connection(opened.getsockname()) as client, opened.accept()[0] as server:
+    """As `ssh` does in the middle of a login, where the other side answers it late. A busy system may be late once."""
+    assert any(is_told_at_once() for _time in range(20))
+
+
+def is_told_at_once() -> bool:
+    waiting = listener("127.0.0.1", 0)
+    with waiting, socket.create_connection(waiting.getsockname()) as client, waiting.accept()[0] as server:
         for _time in range(20):  # from now on the system takes it for a conversation, in which answers bring the news
             client.send(b"question")
             server.recv(100)
@@ -505,7 +522,7 @@ def test_nobody_waits_to_be_told_that_their_packet_has_come() -> None:
         client.send(b"packet")
         server.recv(100)
         ssh.acknowledge(server)
-        assert not unsent(client)
+        return not unsent(client)
 
 
 # ---------------------------------------------------------------- what asyncssh keeps to itself

@@ -7,9 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,25 @@ import asyncssh
 import pytest
 from asyncssh.constants import MSG_GLOBAL_REQUEST, MSG_IGNORE
 from asyncssh.packet import Boolean, String, UInt32
-from conftest import needs_linux, needs_ssh
+from conftest import echo_server, needs_linux, needs_ssh
+from facts import files_of, wait_for
 from wires import SAFETY, connected, pour, resident, session
 
 from dltutor.bench.clients import Client, Server, keygen
-from dltutor.serve import ssh
+from dltutor.serve import people, ssh
+from dltutor.serve.log import SHORT
 
 Come = Callable[..., Client]
 pytestmark = [needs_ssh, needs_linux]
 MANY = 10_000
 MB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """It has time for nobody else, and so all that is sent to it is soon obeyed."""
+    with echo_server(tmp_path_factory.mktemp("eager"), open=True, part=1.0) as server:
+        yield server
 
 
 @pytest.fixture
@@ -44,9 +52,15 @@ def run(server: Server, key: Path, *options: str, what: tuple[str, ...] = ()) ->
 
 def greeting(client: Client) -> dict[str, Any]:
     """What the application was started with."""
-    client.until('"environment"')
-    found: dict[str, Any] = json.loads(client.text().splitlines()[0])
-    return found
+    found: list[dict[str, Any]] = []
+
+    def is_whole(screen: str) -> bool:
+        with suppress(ValueError):
+            found.append(json.loads(screen.splitlines()[0]))
+        return bool(found)
+
+    client.until(is_whole)
+    return found[0]
 
 
 # ---------------------------------------------------------------- no other program, no other way
@@ -83,23 +97,23 @@ def test_t1_no_file_is_copied(echo: Server, key: Path, tmp_path: Path, program: 
     "asked",
     [
         ["-R", "0:127.0.0.1:1"],
-        ["-R", "/tmp/dltutor-test-socket:127.0.0.1:1"],
+        ["-R", "{folder}/socket:127.0.0.1:1"],
         ["-w", "0:0"],
     ],
 )
-def test_t2_nothing_is_forwarded_to_a_learner(echo: Server, key: Path, asked: list[str]) -> None:
+def test_t2_nothing_is_forwarded_to_a_learner(echo: Server, key: Path, tmp_path: Path, asked: list[str]) -> None:
     before = sockets(echo)
-    done = run(echo, key, "-N", "-o", "ExitOnForwardFailure=yes", *asked)
+    done = run(echo, key, "-N", "-o", "ExitOnForwardFailure=yes", *(word.format(folder=tmp_path) for word in asked))
     assert done.returncode == 255
-    assert sockets(echo) == before
-    assert not Path("/tmp/dltutor-test-socket").exists()
+    wait_for(lambda: sockets(echo) == before)
+    assert not (tmp_path / "socket").exists()
 
 
 def sockets(server: Server) -> set[str]:
     """Where the server's process listens."""
-    held = [os.readlink(file) for file in Path(f"/proc/{server.pid}/fd").iterdir()]
-    lines = [line for kind in ("tcp", "tcp6") for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
-    rows = [line.split() for line in lines]
+    held = list(files_of(server.pid))
+    tables = [table for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if table.exists()]
+    rows = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
     return {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held}
 
 
@@ -240,7 +254,7 @@ async def test_t5_large_variables_take_no_memory(echo: Server) -> None:
         for number in range(2000):
             channel._send_request(b"env", String(f"X{number}"), String(b"x" * 30_000))
         await connection.wait_closed()
-    assert resident(echo.pid) - before < 5
+    assert resident(echo.pid) - before < 6
 
 
 @pytest.mark.parametrize(
@@ -272,7 +286,7 @@ async def test_t6_a_storm_of_sizes_is_a_few_changes_and_ends_with_the_last(echo:
         heard = [json.loads(await process.stdout.readline())]
         while heard[-1] != last:
             heard.append(json.loads(await process.stdout.readline()))
-        assert len(heard) < 50
+        assert len(heard) < 250  # at most twenty a second
 
 
 @pytest.mark.parametrize("term", ["../../etc/passwd", "x" * 3000, "x y", "-x", "\x1b[2J", ""])
@@ -345,7 +359,7 @@ async def growth(server: Server, megabytes: float) -> AsyncIterator[None]:
 
 async def test_t12_a_client_that_does_not_read_grows_nothing(echo: Server) -> None:
     """It has a window of a gigabyte, and the application draws without end."""
-    async with growth(echo, 2), connected(echo) as connection:
+    async with growth(echo, 8), connected(echo) as connection:
         process = await session(connection, window=1 << 30)
         await greeting_of(process)
         connection._transport.pause_reading()
@@ -355,13 +369,11 @@ async def test_t12_a_client_that_does_not_read_grows_nothing(echo: Server) -> No
 
 
 async def stalled(server: Server) -> None:
-    """Until the server has not used a hundredth of a second in a whole one: it has nothing to send any more."""
-    for _second in range(10):
-        before = cpu(server.pid)
-        await asyncio.sleep(1.0)
-        if cpu(server.pid) - before < 10:
-            return
-    raise AssertionError("it goes on and on")
+    """Until the server has used a tenth of half a second at most: it has nothing to send any more."""
+    used, before = cpu(server.pid), -100
+    while used - before > 5:
+        await asyncio.sleep(0.5)
+        used, before = cpu(server.pid), used
 
 
 def cpu(pid: int) -> int:
@@ -372,7 +384,7 @@ def cpu(pid: int) -> int:
 
 async def test_t12_a_key_exchange_that_never_ends_grows_nothing(echo: Server) -> None:
     """asyncssh keeps what is to be sent until it is over."""
-    async with growth(echo, 2), connected(echo) as connection:
+    async with growth(echo, 8), connected(echo) as connection:
         process = await session(connection, window=1 << 30)
         await greeting_of(process)
         process.stdin.write(b"flood\r")
@@ -382,11 +394,13 @@ async def test_t12_a_key_exchange_that_never_ends_grows_nothing(echo: Server) ->
         connection.abort()
 
 
-async def test_t12_replies_that_nobody_reads_end_the_connection(echo: Server) -> None:
-    async with growth(echo, 10), connected(echo) as connection:
+async def test_t12_replies_that_nobody_reads_end_the_connection(eager: Server) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    who = people.fingerprint(key)[:SHORT]
+    async with growth(eager, 10), connected(eager, key) as connection:
         connection._transport.pause_reading()
         asked = String("x"), Boolean(True)
-        cut = asyncio.create_task(asyncio.to_thread(echo.event, "cut", reason="reads no replies"))
+        cut = asyncio.create_task(asyncio.to_thread(eager.event, "cut", person=who, reason="reads no replies"))
         while not cut.done():
             await pour(connection, lambda _number: connection.send_packet(MSG_GLOBAL_REQUEST, *asked), 500)
         await cut
@@ -394,8 +408,8 @@ async def test_t12_replies_that_nobody_reads_end_the_connection(echo: Server) ->
 
 
 async def test_t12_a_packet_that_grows_a_thousandfold_ends_the_connection(echo: Server) -> None:
-    async with growth(echo, 5), connected(echo, compression_algs=["zlib@openssh.com"]) as connection:
-        connection.send_packet(MSG_IGNORE, String(bytes(24 * MB)))
+    async with growth(echo, 6), connected(echo, compression_algs=["zlib@openssh.com"]) as connection:
+        connection.send_packet(MSG_IGNORE, String(bytes(60 * MB)))
         await connection.wait_closed()
 
 
@@ -408,8 +422,8 @@ async def test_t12_compression_compresses(echo: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["window-change", "signal", "break", "unknown@example.com"])
-async def test_t20_ten_thousand_requests_change_nothing(echo: Server, kind: str) -> None:
-    async with growth(echo, 10), connected(echo) as connection:
+async def test_t20_ten_thousand_requests_change_nothing(eager: Server, kind: str) -> None:
+    async with growth(eager, 10), connected(eager) as connection:
         channel, heard = await open_channel(connection)
         assert await channel._make_request(b"shell")
         bodies = {
@@ -424,9 +438,9 @@ async def test_t20_ten_thousand_requests_change_nothing(echo: Server, kind: str)
         await heard.until(b'"still here"')
 
 
-async def test_t20_ten_thousand_global_requests_change_nothing(echo: Server) -> None:
+async def test_t20_ten_thousand_global_requests_change_nothing(eager: Server) -> None:
     names = ("tcpip-forward", "keepalive@openssh.com", "no-more-sessions@openssh.com", "x")
-    async with growth(echo, 10), connected(echo) as connection:
+    async with growth(eager, 10), connected(eager) as connection:
 
         def send(number: int) -> None:
             name = names[number % len(names)]
@@ -448,10 +462,10 @@ async def test_t20_a_client_that_never_stops_sending_keeps_nobody_waiting(echo: 
             busy.send_packet(MSG_IGNORE, String(b"x"))
         busy._send = genuine
         genuine(b"".join(pieces))
-        slowest = 0.0
-        for number in range(30):
-            began = time.monotonic()
+        heard_out = asyncio.create_task(busy._make_global_request(b"keepalive@openssh.com"))
+        for number in range(10):
             process.stdin.write(b"%d\r" % number)
             await process.stdout.readline()
-            slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 0.3
+        assert not heard_out.done()  # yet the others were heard
+        heard_out.cancel()
+        busy.abort()

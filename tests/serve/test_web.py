@@ -1,4 +1,4 @@
-"""The door for browsers: who comes in, what is heard, what is forbidden; and a class in a real browser."""
+"""The door for browsers: who comes in, what is heard, what is forbidden."""
 
 from __future__ import annotations
 
@@ -6,34 +6,24 @@ import asyncio
 import contextlib
 import json
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from browsers import CHROMIUM, Browser, browser
-from conftest import needs_ssh
 from echo import Room
+from stand_ins import Events
 
-from dltutor.bench import clients
 from dltutor.errors import DltutorError
 from dltutor.serve import web
 from dltutor.serve.people import People
 from dltutor.serve.settings import Settings
 from dltutor.serve.web import COOKIE, WebDoor
 
-SAFETY = 20.0  # seconds that nothing here takes
+SAFETY = 60.0  # seconds that nothing here takes
 ROSTER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAlDkk6ErnpJAhtYkjtGP8Gk1LWVDJ4eBVaUz3DsnR5N Ada\n"
-
-
-class Events(list):
-    def event(self, name: str, /, **fields: Any) -> None:
-        self.append({"event": name} | fields)
-
-    def named(self, name: str) -> list[dict[str, Any]]:
-        return [event for event in self if event["event"] == name]
 
 
 class Class:
@@ -359,8 +349,12 @@ async def test_a_page_that_goes_away_is_told_to_its_session(opened):
 
 
 async def left(made: Class) -> None:
+    await until(lambda: made.log.named("left"))
+
+
+async def until(fact: Callable[[], object]) -> None:
     async with asyncio.timeout(SAFETY):
-        while not made.log.named("left"):
+        while not fact():
             await asyncio.sleep(0.01)
 
 
@@ -389,40 +383,53 @@ async def test_a_browser_that_asks_and_does_not_read_lets_nothing_grow(opened, m
         for _number in range(5000):
             await socket.send_str(json.dumps(["ping", "x" * 60]))
         await socket.send_str(json.dumps(["stdin", "the last"]))
-        async with asyncio.timeout(SAFETY):
-            while tab.session.typed != b"the last":
-                await asyncio.sleep(0.01)
+        await until(lambda: tab.session.typed == b"the last")
         assert tab._held <= 2 * web.MOST_HELD
         stuck.set()
 
 
 async def test_who_connects_and_asks_nothing_is_not_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(web, "SILENT", 0.3)
+    monkeypatch.setattr(web, "SILENT", 0.5)
+    begun = b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /enter HTTP/1.1\r\nContent-Length: 9\r\n\r\n"
     async with a_class(tmp_path / "state", open=True) as made:
-        await made.come_in()
-        async with made.connect() as socket:  # which is not silent, though it says nothing
-            await heard(socket, name="Ada")
-            for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /enter HTTP/1.1\r\nContent-Length: 9\r\n\r\n"):
-                reader, writer = await asyncio.open_connection("127.0.0.1", made.door.port)
-                writer.write(begun)
-                async with asyncio.timeout(SAFETY):
-                    await reader.read()
-                writer.close()
-            await socket.send_str(line("still here"))
-            await socket.receive()
-            assert not socket.closed
+        await quickly(made.come_in)
+        socket = await quickly(made.connect)  # which is not silent, though it says nothing
+        await heard(socket, name="Ada")
+        async with asyncio.timeout(SAFETY):
+            await asyncio.gather(*(until_closed(made.door.port, said) for said in begun))
+        await socket.send_str(line("still here"))
+        assert await heard(socket, line="still here")
+        await socket.close()
+
+
+async def quickly(attempt: Callable[[], Any]) -> Any:
+    """Again and again, until this machine is as quick as the server wants it."""
+    async with asyncio.timeout(SAFETY):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                return await attempt()
+
+
+async def until_closed(port: int, said: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    with contextlib.suppress(ConnectionError):
+        await reader.read()
+    writer.close()
 
 
 async def test_only_so_many_connections_are_open(tmp_path, monkeypatch):
     monkeypatch.setattr(web, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(web, "SILENT", 600.0)
     async with a_class(tmp_path / "state", open=True, max_sessions=1) as made:
         silent = [await asyncio.open_connection("127.0.0.1", made.door.port) for _one in range(9)]
-        async with asyncio.timeout(SAFETY / 2):  # less than those that are kept are waited for
+        async with asyncio.timeout(SAFETY):
             for reader, _writer in silent[6:]:
                 with contextlib.suppress(ConnectionError):
                     await reader.read()
         for _reader, writer in silent:
             writer.close()
+        await until(lambda: not made.door._runner.server.connections)
         await made.come_in()
 
 
@@ -437,79 +444,5 @@ async def test_only_so_many_pages_are_open_from_one_address(opened, monkeypatch)
         elsewhere = opened.origin | {"X-Forwarded-For": "192.0.2.7"}
         async with opened.connect(headers=elsewhere) as three:  # behind a proxy
             await heard(three)
-    async with asyncio.timeout(SAFETY):
-        while opened.door.tabs:
-            await asyncio.sleep(0.01)
+    await until(lambda: not opened.door.tabs)
     assert (await opened.get())[0] == 200
-
-
-# ---------------------------------------------------------------- a class in a real browser
-
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")
-
-
-@pytest.fixture(scope="module")
-def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a class that is open."""
-    with clients.serve(tmp_path_factory.mktemp("class"), "--open", "--web", "0") as server:
-        port = server.event("listening for browsers")["port"]
-        token = json.loads((server.state / "web.json").read_text())["token"]
-        yield f"http://127.0.0.1:{port}/?token={token}"
-
-
-async def came_in(page: Browser, link: str) -> None:
-    await page.open(link)
-    await page.until("document.querySelector('form')")
-    await page.type_into("name", "Ada")
-    await page.click("button")
-    await page.until("document.body.classList.contains('-loaded')")
-    await page.shows("1 ")
-    if "ASCII" in await page.text():
-        await page.press("1")
-
-
-@needs_chromium
-@needs_ssh
-async def test_a_browser_shows_the_course_takes_keys_and_lands_where_it_was(link, tmp_path):
-    async with browser(tmp_path / "profile") as page:
-        await came_in(page, link)
-        await page.shows("Linear regression")
-        await page.painted()
-        await page.press("\r", "Enter", 13)
-        await page.shows("A rule that nobody wrote")
-        await page.press("n")
-        await page.shows("The model is a line")
-        await page.reload()
-        await page.shows("The model is a line")
-        forbidden = [said for said in page.complaints if "inline style" not in said]  # xterm's own, see GUARDED
-        assert forbidden == []
-
-
-@needs_chromium
-@needs_ssh
-async def test_a_window_that_is_made_larger_is_filled(link, tmp_path):
-    async with browser(tmp_path / "profile") as page:
-        await came_in(page, link)
-        await page.shows("Linear regression")
-        before, resizes = (
-            len((await page.text()).splitlines()),
-            "window.said.filter(said => /resize/.test(said)).length",
-        )
-        known = await page.run(resizes)
-        await page.ask("Emulation.setDeviceMetricsOverride", width=1400, height=900, deviceScaleFactor=1, mobile=False)
-        await page.until(f"{resizes} > {known}")
-        await page.shows("quit")
-        assert len((await page.text()).splitlines()) > before
-
-
-@needs_chromium
-@needs_ssh
-async def test_who_leaves_is_told_how_to_come_back(link, tmp_path):
-    async with browser(tmp_path / "profile") as page:
-        await came_in(page, link)
-        await page.shows("Linear regression")
-        await page.press("q")
-        await page.until("document.body.classList.contains('-closed')")
-        assert await page.run("document.getElementById('closed').offsetHeight") > 0
-        await page.click("#again")
-        await page.shows("Linear regression")

@@ -6,36 +6,29 @@ import asyncio
 import os
 import socket
 import struct
-import sys
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
 from dltutor.bench.clients import Server
+from dltutor.serve.ssh import SshDoor
 
 SAFETY = 60  # seconds that nothing here takes
 KEXINIT, ECDH_INIT = 20, 30
 ANSWER = 800  # bytes, at the least, with which a server has done its part
 
 
-def connect(server: Server | int) -> socket.socket:
-    port = server if isinstance(server, int) else server.port
-    return socket.create_connection(("127.0.0.1", port), timeout=SAFETY)
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=SAFETY)
 
 
-def until_closed(connection: socket.socket) -> float:
-    """Seconds until the server closes it."""
-    began = time.monotonic()
-    try:
-        while connection.recv(1 << 16):
-            pass
-    except ConnectionResetError:
-        pass
-    return time.monotonic() - began
+async def until_closed(reader: asyncio.StreamReader) -> None:
+    async with asyncio.timeout(SAFETY):
+        with suppress(ConnectionResetError):
+            await reader.read()
 
 
 def resident(pid: int) -> float:
@@ -83,17 +76,14 @@ def offered(server: Server) -> dict[str, list[str]]:
     return found
 
 
-def flood(port: int, seconds: float) -> int:
-    """Make the server exchange keys, one time after the other; how often it did."""
-    end, done = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
-        with connect(port) as connection:
-            connection.sendall(opening())
-            seen = 0
-            while seen < ANSWER and (data := connection.recv(4096)):
-                seen += len(data)
-        done += seen >= ANSWER
-    return done
+def exchange(server: Server) -> bool:
+    """Make the server exchange keys, then go; did it?"""
+    with connect(server) as connection:
+        connection.sendall(opening())
+        seen = 0
+        while seen < ANSWER and (data := connection.recv(4096)):
+            seen += len(data)
+    return seen >= ANSWER
 
 
 # ---------------------------------------------------------------- asyncssh's client
@@ -101,7 +91,7 @@ def flood(port: int, seconds: float) -> int:
 
 @asynccontextmanager
 async def connected(
-    server: Server, key: asyncssh.SSHKey | None = None, **options: Any
+    server: Server | SshDoor, key: asyncssh.SSHKey | None = None, **options: Any
 ) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """Logged in with a new key, unless one is given."""
     keys = [key or asyncssh.generate_private_key("ssh-ed25519")]
@@ -130,7 +120,3 @@ async def pour(connection: asyncssh.SSHClientConnection, send: Callable[[int], N
             pieces.clear()
             await asyncio.sleep(0)
     genuine(b"".join(pieces))
-
-
-if __name__ == "__main__":
-    print(flood(int(sys.argv[1]), float(sys.argv[2])))

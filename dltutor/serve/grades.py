@@ -219,11 +219,12 @@ class Judge:
         return [self._word] if self._word else []
 
     async def _hear(self) -> wire.Event | None:
-        """None at its end."""
+        """None at its end, and where it is closed meanwhile."""
         (word,) = self.listening()
-        event = await word
-        self._word = None
-        return event
+        await asyncio.wait([word])
+        if self._word is word:
+            self._word = None
+        return None if word.cancelled() else word.result()
 
     async def answer(self, job: Job) -> wire.Verdict | wire.Failed | None:
         """What comes of a check; None where the judge had died before."""

@@ -1,6 +1,6 @@
 """Trains a small network on the stand-in card, and tells as JSON what the driver was asked: `python on_stand_in.py`.
 
-With "refuse" behind it, the driver refuses to record graphs.
+Then once more, while the driver refuses to record graphs.
 """
 
 from __future__ import annotations
@@ -26,17 +26,22 @@ STEPS = 8
 
 def main() -> None:
     card = Card(cuda_kernels())
-    if "refuse" in sys.argv:
-        card.refuse_capture()
     result = {"cpu": [step() for step in [training("cpu")] for _ in range(STEPS)]}
+    result |= on_card(card)
+    result["changed"] = change_a_number(card)
+    card.refuse_capture()
+    result["refused"] = on_card(card)
+    json.dump(result, sys.stdout)
+
+
+def on_card(card: Card) -> dict[str, Any]:
+    """The losses, and what the last step asked of the driver."""
     step = training("cuda")
-    result["cuda"] = [step() for _ in range(STEPS - 1)]
+    losses = [step() for _ in range(STEPS - 1)]
     card.forget()
     before = card.allocations
-    result["cuda"].append(step())
-    result |= card.told() | {"allocated": card.allocations - before}
-    result["changed"] = change_a_number(card)
-    json.dump(result, sys.stdout)
+    losses.append(step())
+    return card.told() | {"cuda": losses, "allocated": card.allocations - before}
 
 
 def change_a_number(card: Card) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "emulate"))
 from stand_in import environment
+from traced import kept
 
+from dltutor.emulate.cubin import missing_assembler
 from dltutor.emulate.front import missing_toolkit
 from dltutor.emulate.native import Native
 from dltutor.kernels import device
@@ -109,41 +110,24 @@ def test_a_replay_allocates_nothing() -> None:
     graph.add(dense_forward_cuda, x, w, b, y)
     graph.add(relu_forward_cuda, y.reshape(64), z)
     graph.replay()
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(100):
-        graph.replay()
-    after = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    assert after - before < 2000
+    assert kept(graph.replay, 1000, limit=2000) < 2000
 
 
 # ---------------------------------------------------------------- the stand-in card
 
-Run = Callable[..., dict[str, Any]]
-
 
 @pytest.fixture(scope="module")
-def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Train on the stand-in card in a process of its own; what it tells."""
-    if missing_toolkit():
-        pytest.skip(f"no CUDA compiler: {missing_toolkit()}")
+    if missing := missing_toolkit() or missing_assembler():
+        pytest.skip(f"no CUDA compiler: {missing}")
     variables = environment(tmp_path_factory.mktemp("driver"))
     if not variables:
         pytest.skip("no C compiler for the stand-in driver")
-
-    def run(*arguments: str) -> dict[str, Any]:
-        command = [sys.executable, str(Path(__file__).parent / "on_stand_in.py"), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def trained(stand_in: Run) -> dict[str, Any]:
-    return stand_in()
+    command = [sys.executable, str(Path(__file__).parent / "on_stand_in.py")]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_training_on_a_card_goes_the_same_way_as_on_the_processor(trained: dict[str, Any]) -> None:
@@ -175,8 +159,8 @@ def test_a_kernel_whose_number_changes_is_taken_out_of_its_graph(trained: dict[s
     assert told["p"] == [-0.5] * 3, "1 - 1 * 1, then, the gradient being spent, - 0, then - 0.5 * 1"
 
 
-def test_where_the_driver_cannot_record_kernels_are_launched_one_by_one(stand_in: Run) -> None:
-    told = stand_in("refuse")
-    np.testing.assert_allclose(told["cuda"], told["cpu"], 1e-5)
+def test_where_the_driver_cannot_record_kernels_are_launched_one_by_one(trained: dict[str, Any]) -> None:
+    told = trained["refused"]
+    np.testing.assert_allclose(told["cuda"], trained["cpu"], 1e-5)
     assert told["replayed"] == []
     assert len(told["launched"]) > 10

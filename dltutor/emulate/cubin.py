@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from dltutor.emulate.front import Capability, compiled, first_line
+from dltutor.emulate.front import Capability, first_line
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
-from dltutor.kernels.compile import CudaKernel
 
 HEADER, SECTION, ATTRIBUTE = "<Q", "<IIQQQQIIQQ", "<BBH"
 WITH_SIZE = 4  # the form of an attribute that its own size follows
@@ -42,11 +41,6 @@ class Section:
     name: str
     data: bytes
     size: int  # larger than the data where it is only room
-
-
-def cost(kernel: CudaKernel, capability: Capability) -> Cost:
-    """What one of our kernels costs. Raises DltutorError where it cannot be assembled."""
-    return read(assemble(compiled(kernel).ptx(capability), capability))
 
 
 def assemble(ptx: str, capability: Capability) -> bytes:

@@ -16,6 +16,8 @@ from dltutor.emulate import cubin, front
 from dltutor.kernels.compile import CudaKernel
 
 CAPABILITIES = ((7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 0))
+DIALECTS = {(10, 0): (10, 0), (12, 0): (10, 0)}
+"""Whose PTX a card has, up to the card's name; (9, 0)'s where nothing is said. A test in test_ptx.py compares them."""
 BUDGETS = Path(__file__).parent / "budgets.json"
 
 needs_compiler = pytest.mark.skipif(
@@ -37,6 +39,20 @@ def all_kernels() -> dict[str, CudaKernel]:
 
 
 KERNELS = all_kernels()
+
+
+def ptx(kernel: CudaKernel, capability: front.Capability) -> str:
+    """What Compiled.ptx makes for that card, compiled once for all cards with the same."""
+    like = DIALECTS.get(capability, front.H100)
+    return front.compiled(kernel).ptx(like).replace(target(like), target(capability))
+
+
+def target(capability: front.Capability) -> str:
+    return f".target sm_{number(capability)}"
+
+
+def number(capability: front.Capability) -> str:
+    return f"{capability[0]}{capability[1]}"
 
 
 def recorded(part: str) -> dict[str, Any]:

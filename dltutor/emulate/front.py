@@ -20,6 +20,7 @@ from typing import Any
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 from dltutor.kernels.compile import CudaKernel, argument_names, numba_cuda, with_cuda
+from dltutor.kernels.machine_code import without_collector
 
 Capability = tuple[int, int]  # which instructions a card has: (9, 0), written sm_90
 Function = Any  # a plain Python function
@@ -79,7 +80,7 @@ def compile_function(function: Function, signature: str) -> Compiled:
     compiler: Any = importlib.import_module("numba.cuda.compiler")
     sigutils: Any = importlib.import_module("numba.cuda.core.sigutils")
     arguments, _nothing = sigutils.normalize_signature(signature)
-    with _lock, assumed_card(H100), warnings.catch_warnings():
+    with _lock, assumed_card(H100), without_collector(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Could not find source")  # of a function typed in: then lines have no text
         library, _nothing = compiler._compile_pyfunc_with_fixup(
             function, signature, device=False, abi="numba", lineinfo=True, cc=H100

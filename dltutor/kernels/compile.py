@@ -117,7 +117,8 @@ class Kernel(Written):
     def __call__(self, *arguments: Any) -> Any:
         """Arguments of other types than declared, float64 for instance, are compiled for at once."""
         if self.part or not fitting(self, arguments):
-            return self.callable(*arguments)
+            with machine_code.without_collector():
+                return self.callable(*arguments)
         from dltutor.kernels.launch import Launch
 
         return Launch(self, arguments).run()

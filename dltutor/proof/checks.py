@@ -169,7 +169,7 @@ def upstream(case: Case, inputs: Arrays, rng: np.random.Generator) -> Arrays:
     return {} if "loss" in outputs else {f"d{name}": rng.normal(size=value.shape) for name, value in outputs.items()}
 
 
-def check_backward(case: Case, shape: Any, dtype: Any = np.float32, suffix: str = "") -> None:
+def check_backward(case: Case, shape: Any, dtype: Any = np.float32, suffix: str = "", calls: int = 2) -> None:
     """Called twice, the kernels add twice the reference's gradient to what was there."""
     assert case.backward_reference is not None
     tolerance = 2 * case.tolerance
@@ -180,7 +180,7 @@ def check_backward(case: Case, shape: Any, dtype: Any = np.float32, suffix: str 
     start = {name: rng.normal(size=value.shape) for name, value in wanted.items()}
     guarded = Guarded()
     gradients = {name: guarded.array(name, value.astype(dtype)) for name, value in start.items()}
-    for times in (1, 2):
+    for times in range(1, calls + 1):
         for kernel in case.kernels(suffix)[1]:
             call(kernel, cast(given, dtype) | gradients)
         for name, value in wanted.items():

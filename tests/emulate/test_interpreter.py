@@ -21,12 +21,13 @@ from dltutor.kernels.clear import clear_cuda
 from dltutor.kernels.compile import cuda_run_with
 from dltutor.kernels.relu import relu_forward_cuda
 from dltutor.kernels.softmax import softmax_forward_cuda
-from dltutor.proof.checks import all_cases, all_steps, check_backward, check_forward, check_nan, check_step
+from dltutor.proof.checks import Case, all_cases, all_steps, check_backward, check_forward, check_nan, check_step
 
 CASES = {case.name: case for case in all_cases() if case.with_cuda}
 STEPS = {step.name: step for step in all_steps()}
-ON_OTHER_CARDS = ("dense", "softmax", "conv2d", "random_normal", "tanh", "layer_norm")  # one of each kind
-OTHER_CARDS = ((7, 5), (10, 0), (12, 0))  # of those in between, (8, 0) compiles as (7, 5) and (9, 0) do
+ON_NEWER_CARDS = ("dense", "softmax", "conv2d", "random_normal", "tanh", "layer_norm")  # one of each kind
+NEWER = (10, 0)  # older cards have the PTX of the one that is interpreted: see DIALECTS in cuda_kernels.py
+MANY = 8  # shapes
 
 pytestmark = needs_compiler
 
@@ -44,11 +45,13 @@ def card() -> Iterator[Interpreter]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_compiled_kernels_are_their_reference(card: Interpreter, name: str) -> None:
-    case = CASES[name]
-    for shape in case.shapes:
-        check_forward(case, shape, suffix="_cuda")
-        if case.backward_reference:
-            check_backward(case, shape, suffix="_cuda")
+    for shape in shapes(CASES[name]):
+        check_at(name, shape)
+
+
+def shapes(case: Case) -> tuple[Any, ...]:
+    """Of many, every other one, the last besides: what is interpreted takes its time. test_cuda.py tries them all."""
+    return case.shapes if len(case.shapes) < MANY else (*case.shapes[:-1:2], case.shapes[-1])
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -62,14 +65,10 @@ def test_nan_comes_through_the_compiled_kernels(card: Interpreter, name: str) ->
     check_nan(CASES[name], CASES[name].shapes[-1], suffix="_cuda")
 
 
-@pytest.mark.parametrize("capability", OTHER_CARDS)
-@pytest.mark.parametrize("name", [name for name in ON_OTHER_CARDS if name in CASES])
-def test_what_other_cards_run_is_right_too(name: str, capability: front.Capability) -> None:
-    case = CASES[name]
-    with cuda_run_with(Interpreter(capability)):
-        check_forward(case, case.shapes[-1], suffix="_cuda")
-        if case.backward_reference:
-            check_backward(case, case.shapes[-1], suffix="_cuda")
+@pytest.mark.parametrize("name", ON_NEWER_CARDS)
+def test_what_newer_cards_run_is_right_too(name: str) -> None:
+    with cuda_run_with(Interpreter(NEWER)):
+        check_at(name, CASES[name].shapes[-1])
 
 
 def test_clear_clears_and_nothing_else(card: Interpreter) -> None:
@@ -128,7 +127,7 @@ def check_at(name: str, shape: Any) -> None:
         return check_step(STEPS[name], shape, suffix="_cuda")
     check_forward(CASES[name], shape, suffix="_cuda")
     if CASES[name].backward_reference:
-        check_backward(CASES[name], shape, suffix="_cuda")
+        check_backward(CASES[name], shape, suffix="_cuda", calls=1)
     return None
 
 

@@ -1,8 +1,8 @@
 """`dltutor` for tests on slow machines: python patient.py [lenient] serve ...
 
-A session that hangs up is waited for, however long it takes to save; what has died is started again at once. `lenient`:
-without judges, who take long to start, and it looks at the roster more often. After SIGUSR1 the ssh door asks those who are here at the
-moment several times a second whether they still are.
+A session that hangs up is waited for, however long it takes to save; what has died is started again at once. After
+SIGUSR1 the ssh door asks those who are here at the moment several times a second whether they still are. `lenient`:
+without judges, who take long to start; and it looks at the roster more often.
 """
 
 from __future__ import annotations

@@ -515,7 +515,8 @@ burst()
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_g12_a_fork_bomb_delays_nobody_else(real):
+async def test_g12_a_fork_bomb_delays_nobody_else(real, monkeypatch):
+    monkeypatch.setattr(module, "GRACE", 0.1)
     async with Learner(real, "y") as y:
         async with Learner(real, "x") as x:
             x.ask(BOMB + NOTHING)

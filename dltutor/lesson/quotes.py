@@ -39,11 +39,11 @@ def quote(reference: str, folder: Path | None = None) -> Quote:
     A path that does not begin with dltutor/ is looked up in `folder`, the lesson's own.
     Raises DltutorError for a file that can't be read and a name that isn't there.
     """
-    path, _colon, name = reference.strip().partition(":")
-    file = _locate(path, folder)
+    reference = reference.strip()
+    file = _locate(reference.partition(":")[0], folder)
     try:
         stat = file.stat()
-        module, text = _parsed(file, stat.st_mtime_ns, stat.st_size)
+        return _quoted(reference, file, stat.st_mtime_ns, stat.st_size)
     except (OSError, SyntaxError, ValueError) as error:
         raise DltutorError(
             _("can't quote {reference}: {error}").format(
@@ -51,10 +51,6 @@ def quote(reference: str, folder: Path | None = None) -> Quote:
             ),
             _("Write it as dltutor/kernels/dense.py:dense_forward."),
         ) from error
-    first, source = _cut(module, name, reference, text) if name else (1, text)
-    import ast
-
-    return Quote(path, name, first, source, ast.get_docstring(module) or "")
 
 
 def _locate(path: str, folder: Path | None) -> Path:
@@ -68,13 +64,16 @@ def _locate(path: str, folder: Path | None) -> Path:
     return file
 
 
-@functools.lru_cache(maxsize=64)
-def _parsed(file: Path, changed: int, size: int) -> tuple[ast.Module, str]:
-    """The file parsed, once for each state of it."""
+@functools.lru_cache(maxsize=256)
+def _quoted(reference: str, file: Path, changed: int, size: int) -> Quote:
+    """What is quoted, once for each state of the file; what parsing finds beside it is a hundred times as much."""
     import ast
 
+    path, _colon, name = reference.partition(":")
     text = file.read_text(encoding="utf-8")
-    return ast.parse(text), text
+    module = ast.parse(text)
+    first, source = _cut(module, name, reference, text) if name else (1, text)
+    return Quote(path, name, first, source, ast.get_docstring(module) or "")
 
 
 def _cut(module: ast.Module, name: str, reference: str, text: str) -> tuple[int, str]:

@@ -97,8 +97,10 @@ async def opened(state: Path, log: Any, limits: Limits | None = None, **given: A
     people = People(settings, log)
     door = SshDoor(settings, Room(people, log), people, log, limits)
     await door.start()
-    yield door
-    await door.close()
+    try:
+        yield door
+    finally:
+        await door.close()
 
 
 async def main(state: Path, given: dict[str, Any]) -> None:

@@ -521,8 +521,7 @@ async def test_g12_a_fork_bomb_delays_nobody_else(real, monkeypatch):
         async with Learner(real, "x") as x:
             x.ask(BOMB + NOTHING)
             await x.until("running")
-            for number in range(3):
-                assert (await y.check(f"{SOLUTION}# {number}\n")).passed
+            assert (await y.check(f"{SOLUTION}# meanwhile\n")).passed
             assert "x" in real._queue.running  # the bomb has not even ended
             bombing = set(descendants(os.getpid()))
         await until_gone(lambda: real.status()["running"])

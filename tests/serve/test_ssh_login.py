@@ -235,7 +235,7 @@ async def test_s5_who_only_says_hello_is_waited_for_as_long_as_a_login_takes(tmp
 
 
 async def test_t3_a_connection_without_a_session_is_closed(tmp_path: Path) -> None:
-    async with hasty(tmp_path, idle=0.1) as door, connected(door) as connection:
+    async with hasty(tmp_path, idle=0.3) as door, connected(door) as connection:
         await connection.wait_closed()
         assert [event["reason"] for event in door.log.named("cut")] == ["no session"]
 
@@ -276,7 +276,7 @@ async def test_s6_who_has_a_session_waits_no_more(tmp_path: Path) -> None:
 
 
 async def test_t9_who_answers_nothing_any_more_is_gone(tmp_path: Path) -> None:
-    async with hasty(tmp_path, alive=0.1) as door, connected(door) as connection:
+    async with hasty(tmp_path, alive=0.3) as door, connected(door) as connection:
         process = await session(connection)
         await process.stdout.readline()
         connection._transport.pause_reading()

@@ -219,7 +219,7 @@ def gradients(case: Case, inputs: Arrays, weights: Arrays) -> Arrays:
     """What the backward kernels add to zeros, in float64."""
     assert case.backward_reference is not None
     given = inputs | run_forward(case, inputs, np.float64) | weights
-    zeros = {name: np.zeros_like(value) for name, value in case.backward_reference(**given).items()}
+    zeros = {name: np.zeros(value.shape) for name, value in case.backward_reference(**given).items()}
     for kernel in case.kernels()[1]:
         call(kernel, given | zeros)
     return zeros

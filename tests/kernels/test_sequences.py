@@ -123,7 +123,7 @@ def test_e_is_the_gradient_by_the_state_of_each_step(name: str) -> None:
     """Steps t to T-1 are a sequence of their own that starts from h[t-1]: its dh0 is e[t-1], less what dh adds."""
     steps, samples, inputs, outputs = 4, 3, 5, 6
     given, wanted = backward_arguments(name, (steps, samples, inputs, outputs))
-    arrays = {**given, **{key: np.zeros_like(value) for key, value in wanted.items()}}
+    arrays = cast(given, np.float32) | {key: np.zeros(value.shape, np.float32) for key, value in wanted.items()}
     backward = CASES[name].kernels()[1][0]
     backward(*(arrays[key] for key in argument_names(backward.py_func)))
     for t in range(1, steps):
@@ -131,7 +131,7 @@ def test_e_is_the_gradient_by_the_state_of_each_step(name: str) -> None:
         tail = {key: value[samples * t :] if len(value) == steps * samples else value for key, value in given.items()}
         tail |= {"h0": given["h"][now]} | ({"c0": given["c"][now]} if "c" in given else {})
         gradients = CASES[name].backward_reference(**tail)  # type: ignore[misc]
-        np.testing.assert_allclose(arrays["e"][now] - given["dh"][now], gradients["dh0"], 1e-9, 1e-12)
+        np.testing.assert_allclose(arrays["e"][now] - given["dh"][now], gradients["dh0"], 1e-5, 1e-5)
 
 
 def backward_arguments(name: str, shape: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -253,7 +253,7 @@ print(p.tolist(), "numba" in sys.modules)
 def python(folder: Path) -> str:
     variables = os.environ | {"NUMBA_CACHE_DIR": str(folder)}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=variables, timeout=120, check=False
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=variables, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -24,7 +24,7 @@ FOLDER = Path(compiling.__file__).parent
 def python(program: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", program],
-        capture_output=True, text=True, env=os.environ | environment, timeout=120, check=False,
+        capture_output=True, text=True, env=os.environ | environment, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -204,4 +204,4 @@ def test_a_kernel_is_compiled_without_scipy_and_one_that_calls_blas_still_finds_
         dot = numba_without_scipy().njit(lambda a, b: np.dot(a, b))
         assert (dot(np.eye(3), np.eye(3)) == np.eye(3)).all()
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=300)

@@ -274,7 +274,7 @@ print(recorder.notice)
 print(read_recording(recorder.path)[0][1].text)
 """
     child = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True,
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=LONGEST, check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )  # fmt: skip
     notice, first = child.stdout.splitlines()

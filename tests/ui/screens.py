@@ -6,9 +6,11 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.color import Color
+from textual.app import ScreenStackError
 from textual.pilot import Pilot
 from textual.widget import Widget
 
@@ -23,7 +25,8 @@ async def until(pilot: Pilot, fact: Callable[[], object]) -> None:
     while not fact():
         assert time.monotonic() < deadline, f"never came true; the screen shows:\n{text(pilot)}"
         await asyncio.sleep(0.01)
-        await pilot.pause()
+        with suppress(ScreenStackError):  # it has ended meanwhile
+            await pilot.pause()
 
 
 async def shown(pilot: Pilot, words: str) -> None:

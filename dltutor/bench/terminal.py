@@ -22,7 +22,7 @@ from dltutor.bench import processes
 from dltutor.errors import DltutorError
 from dltutor.i18n import _
 
-PATIENCE = 60.0  # seconds to wait for what should be on the screen
+PATIENCE = 180.0  # seconds to wait for what should be on the screen
 # A terminal of today answers these; programs write differently when it does.
 ANSWERS = {b"\x1b[?2026$p": b"\x1b[?2026;2$y", b"\x1b[6n": b"\x1b[1;1R"}
 POP_KEYBOARD_MODE = b"\x1b[<u"  # pyte does not know it and would write a "u"

@@ -22,7 +22,7 @@ import pyte
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAINTED = 10_000  # bytes that a picture of a window has in which there is text
-PATIENCE = 90.0  # seconds until what does not come is a failure
+PATIENCE = 180.0  # seconds until what does not come is a failure
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding",

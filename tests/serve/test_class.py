@@ -76,7 +76,7 @@ def test_a_learner_trains_the_first_lesson(ada: Client) -> None:
 def test_what_a_learner_writes_is_checked_and_trains(ada: Client) -> None:
     into_the_exercise(ada)
     ada.press("c")
-    ada.until("nothing was added to it")
+    ada.until("nothing was added to it", START)
     ada.press("t")
     ada.until("your mse_backward")
     ada.until("a step: yours")

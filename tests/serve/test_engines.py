@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
+from facts import SAFETY
 
 from dltutor.serve.forks import Child, ForkServer
 from dltutor.wire import (
@@ -129,7 +130,7 @@ class Engine:
 
     async def until(self, *kinds: type) -> Any:
         """The next event of one of these kinds."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SAFETY):
             while not self.events or not isinstance(self.events[-1], kinds):
                 line = await self.reader.readline()
                 assert line, f"it ended; it said {self.events[-3:]}"
@@ -137,7 +138,7 @@ class Engine:
         return self.events.pop()
 
     async def ended(self) -> int:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SAFETY):
             return await self.child.ended
 
 
@@ -215,7 +216,7 @@ async def test_one_that_is_killed_is_gone_with_all_it_holds(engines, locked):
     await engine.until(Ready)
     engine.child.kill()
     assert await engine.ended() == -signal.SIGKILL
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(SAFETY):
         with suppress(ConnectionError):
             while await engine.reader.read(1 << 16):  # comes back only once nobody holds the other end
                 pass

@@ -49,16 +49,13 @@ def emulated() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_forward_is_the_reference_on_every_shape_and_backward_adds_it(name: str) -> None:
-    for shape in CASES[name].shapes:
-        check_forward(CASES[name], shape, suffix="_cuda")
-        if CASES[name].backward_reference:
-            check_backward(CASES[name], shape, suffix="_cuda")
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_nan_in_is_nan_out_where_the_reference_has_it(name: str) -> None:
-    check_nan(CASES[name], CASES[name].shapes[-1], "_cuda")
+def test_forward_is_the_reference_on_every_shape_and_backward_adds_it_and_nan_comes_through(name: str) -> None:
+    case = CASES[name]
+    for shape in case.shapes:
+        check_forward(case, shape, suffix="_cuda")
+        if case.backward_reference:
+            check_backward(case, shape, suffix="_cuda")
+    check_nan(case, case.shapes[-1], "_cuda")
 
 
 @pytest.mark.parametrize("name", STEPS)

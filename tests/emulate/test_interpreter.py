@@ -44,9 +44,10 @@ def card() -> Iterator[Interpreter]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_compiled_kernels_are_their_reference(card: Interpreter, name: str) -> None:
+def test_the_compiled_kernels_are_their_reference_also_of_nan(card: Interpreter, name: str) -> None:
     for shape in shapes(CASES[name]):
         check_at(name, shape)
+    check_nan(CASES[name], CASES[name].shapes[-1], suffix="_cuda")
 
 
 def shapes(case: Case) -> tuple[Any, ...]:
@@ -58,11 +59,6 @@ def shapes(case: Case) -> tuple[Any, ...]:
 def test_the_compiled_step_is_its_reference(card: Interpreter, name: str) -> None:
     for n in (0, 1, 7, 130):
         check_step(STEPS[name], n, suffix="_cuda")
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_nan_comes_through_the_compiled_kernels(card: Interpreter, name: str) -> None:
-    check_nan(CASES[name], CASES[name].shapes[-1], suffix="_cuda")
 
 
 @pytest.mark.parametrize("name", ON_NEWER_CARDS)

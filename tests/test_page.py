@@ -29,12 +29,15 @@ def another(file: int) -> Iterator[Holder]:
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
-            with DrawingTurns(file):
-                os.write(writing, b"!")
-                signal.pause()
-        os.read(reading, 1)
-        os.close(reading)
+            try:
+                with DrawingTurns(file):
+                    os.write(writing, b"!")
+                    signal.pause()
+            finally:
+                os._exit(1)
         os.close(writing)
+        assert os.read(reading, 1), "it ended before it drew"
+        os.close(reading)
         children.append(child)
         return child
 

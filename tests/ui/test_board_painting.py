@@ -15,6 +15,8 @@ from dltutor.ui.terminal import TerminalMixin
 from dltutor.ui.widgets.board import Board
 from dltutor.ui.widgets.painted import Painted
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 COLOURS = (DEFAULT, 3, 75, 240, TRUE | 0x336699)
 WORDS = ("loss", "  a  b", "━━ ⣿⡇", "损失 loss", "失", "▀▀", "e\u0301", "👩")
 

@@ -15,16 +15,24 @@ from textual._compositor import Compositor
 from textual.pilot import Pilot
 
 from dltutor import wire
-from dltutor.page import FULL_RATE, Page
+from dltutor.page import Page
 from dltutor.progress import Progress
 from dltutor.ui.app import Tutor
 from dltutor.ui.pacer import KEY_FIRST, Attention
 from dltutor.ui.plots.look import Look
 from dltutor.ui.widgets.board import Board
-from dltutor.ui.widgets.lab import REDRAW, Lab
+from dltutor.ui.widgets.lab import Lab
 from dltutor.wire import Array
 
-pytestmark = pytest.mark.usefixtures("labs")
+pytestmark = pytest.mark.usefixtures("brisk")
+
+REDRAW = 0.02
+"""Seconds between two drawings: nobody looks at these."""
+
+
+@pytest.fixture(autouse=True)
+def quick(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dltutor.ui.widgets.lab.REDRAW", REDRAW)
 
 
 class Engine:
@@ -86,6 +94,13 @@ async def training(home: Path) -> AsyncIterator[Pilot]:
             yield pilot
 
 
+def beats(pilot: Pilot) -> list[int]:
+    """Grows from now on each time that the lab might draw."""
+    beaten: list[int] = []
+    pilot.app.set_interval(REDRAW, lambda: beaten.append(1))
+    return beaten
+
+
 def drawings(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows with each drawing from now on."""
     drawn: list[int] = []
@@ -130,6 +145,9 @@ async def test_on_the_way_to_the_knobs_and_back_the_rest_of_the_screen_is_not_dr
         monkeypatch.setattr(
             Compositor, "render_full_update", lambda *rest, **options: (whole.append(1), draw_all(*rest, **options))[1]
         )
+        beaten = beats(pilot)
+        await until(pilot, lambda: len(beaten) > len(whole) + 5)  # the first screen is complete
+        whole.clear()
         await pilot.press("k")
         await shown(pilot, "‹")
         await pilot.press("k")
@@ -141,14 +159,10 @@ async def test_a_lab_that_waits_for_its_learner_does_nothing(home, monkeypatch):
     async with training(home) as pilot:
         lab, app = pilot.app.screen.query_one(Lab), pilot.app
         app.engine.started = False  # it says nothing more
-        ticks: list[int] = []
-        beats: list[int] = []
+        beaten, ticks = beats(pilot), [0]
         draw = lab.draw
-        app.set_interval(REDRAW, lambda: beats.append(1))
-        await until(pilot, lambda: len(beats) >= 5)
-        monkeypatch.setattr(lab, "draw", lambda: (ticks.append(1), draw()))
-        await until(pilot, lambda: len(beats) >= 10)
-        assert not ticks
+        monkeypatch.setattr(lab, "draw", lambda: (ticks.append(len(beaten)), draw()))
+        await until(pilot, lambda: len(beaten) > ticks[-1] + 5)
         app.engine.started = True
         drawn = drawings(pilot, monkeypatch)
         app.engine.deliver()
@@ -160,14 +174,14 @@ async def test_where_drawings_are_rare_the_lab_does_not_look_ten_times_for_each(
         lab, app = pilot.app.screen.query_one(Lab), pilot.app
         page, descriptor = Page.create()
         os.close(descriptor)
-        app.page, page.rate = page, 1.0
+        app.page, page.rate = page, 0.1 / REDRAW
         ticks: list[int] = []
         draw = lab.draw
         monkeypatch.setattr(lab, "draw", lambda: (ticks.append(1), draw()))
         drawn, step = drawings(pilot, monkeypatch), app.engine.step
         await until(pilot, lambda: len(drawn) >= 3)
         assert len(ticks) <= 5 * len(drawn) and app.engine.step > step
-        page.rate = FULL_RATE
+        page.rate = 1 / REDRAW
         await until(pilot, lambda: len(drawn) >= 10)
         app.page = None
         page.close()
@@ -179,9 +193,8 @@ async def test_for_nobody_nothing_is_drawn_it_is_said_and_a_key_goes_on(home, mo
         pilot.app.attention = Attention(lambda: now[0])
         now[0] = Attention.GONE
         await shown(pilot, "drawing paused: press any key")
-        drawn = drawings(pilot, monkeypatch)
-        for _tick in range(5):
-            await until(pilot, lambda: "training" in text(pilot))
+        drawn, beaten = drawings(pilot, monkeypatch), beats(pilot)
+        await until(pilot, lambda: len(beaten) > 5)
         assert not drawn
         await pilot.press("x")
         now[0] += 2 * KEY_FIRST

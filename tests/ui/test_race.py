@@ -26,6 +26,8 @@ from dltutor.ui.watchdog import FIRST, STEP, Watchdog
 from dltutor.ui.widgets.lab import Guess, Lab
 from dltutor.wire import Own
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 OWN = Own("06-mlp/dense-backward", "def dense_backward(): ...", ["dltutor/kernels/dense.py:dense_backward"])
 
@@ -153,11 +155,11 @@ async def test_swapping_in_haste_leaves_one_engine_and_leaving_none(progress):
 
 async def test_a_loop_without_an_end_is_told_and_its_engine_ended(progress):
     started = wire.Started("06-mlp", {}, 0, 100, "cpu")
-    for events, patience in (((started,), FIRST), ((started, wire.Resumed(0)), STEP)):
+    for events, status, patience in (((started,), "ready", FIRST), ((started, wire.Resumed(0)), "running", STEP)):
         async with racing(progress) as pilot:
             endless = pilot.app.locked_link = Silent(wire.Ready("cpu", 0.1), *events)
             lab(pilot).train_with(OWN, {})
-            await until(pilot, lambda: lab(pilot).state.started)
+            await until(pilot, lambda status=status: lab(pilot).state.started and lab(pilot).state.status == status)
             for _tick in range(int(patience / 0.1) + 20):
                 lab(pilot).tick()
             await until(pilot, endless.closed.is_set)

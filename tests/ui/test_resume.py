@@ -30,6 +30,8 @@ from dltutor.ui.screens.lesson import LessonScreen
 from dltutor.ui.screens.review import FlipCard, ReviewScreen
 from dltutor.ui.widgets.editor import Editor
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 PRACTICE = Path(__file__).parents[1] / "fixtures" / "practice"
 BACK = "You are back where you were"
 LONG = (

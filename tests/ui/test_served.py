@@ -27,6 +27,8 @@ from dltutor.ui.plots.look import Look
 from dltutor.ui.screens.exercise import ExerciseScreen
 from dltutor.ui.screens.lesson import LessonScreen
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 PRACTICE = Path(__file__).parents[1] / "fixtures" / "practice"
 SIZE = 140, 45
 

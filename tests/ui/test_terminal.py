@@ -38,6 +38,8 @@ from dltutor.ui.plots.look import Look
 from dltutor.ui.terminal import KEY_FIRST, Difference, Line, TerminalMixin, line_of
 from dltutor.ui.widgets.painted import Painted
 
+pytestmark = pytest.mark.usefixtures("brisk")
+
 CHINESE = "# 线性回归\n\n模型 `y = wx + b`，**损失**是均方误差。\n\n" + "梯度下降一步一步地走。\n\n" * 12
 
 
@@ -113,44 +115,53 @@ class Frugal(TerminalMixin, Plain):
     pass
 
 
+async def at_rest(pilot: Pilot) -> None:
+    """All is painted: what is under a dialog, too, and the dialog over it."""
+    for _time in range(2):
+        for screen in pilot.app.screen_stack:
+            screen._on_timer_update()
+            await pilot.pause()
+
+
 async def _tour(app: App[None], after_each) -> None:
     """Everything a screen can do: plots, scrolling, a modal screen over moving plots, another screen, a resize."""
     async with app.run_test(headless=False, size=(90, 30)) as pilot:
         plot, scroll = app.query_one(Plot), app.query_one(VerticalScroll)
         await until(pilot, lambda: len(app.query("MarkdownParagraph")) == 13)  # it was parsed, in a thread
-        await pilot.pause()
+        await at_rest(pilot)
         for step in (100, 110, 120, 300):
             plot.show(step)
-            await pilot.pause()
+            await at_rest(pilot)
             after_each("plot")
         for _ in range(3):
             scroll.scroll_relative(y=1, animate=False)
-            await pilot.pause()
+            await at_rest(pilot)
             after_each("scroll")
         app.push_screen(Box())
-        await pilot.pause()
+        await at_rest(pilot)
         after_each("modal")
         for step in (301, 330):
             plot.show(step)
-            await pilot.pause()
+            await at_rest(pilot)
             after_each("plot under modal")
         app.pop_screen()
-        await pilot.pause()
+        await at_rest(pilot)
         after_each("modal gone")
         await app.push_screen(Other())
         app.screen.query_one(Input).cursor_blink = False  # or what is seen depends on when one looks
         await pilot.press("right", "x", "中")
-        await pilot.pause()
+        await at_rest(pilot)
         after_each("screen")
         app.pop_screen()
-        await pilot.pause()
+        await at_rest(pilot)
         await pilot.resize_terminal(71, 25)
-        await pilot.pause()
+        await until(pilot, lambda: plot.size == (40, 24))
+        await at_rest(pilot)
         plot.show(400)
-        await pilot.pause()
+        await at_rest(pilot)
         after_each("resized")
         plot.show(402)
-        await pilot.pause()
+        await at_rest(pilot)
         after_each("plot after resize")
 
 
@@ -205,10 +216,14 @@ async def _bytes_of(plot: Plot, steps) -> list[int]:
     app = Alone(driver_class=Capture)
     sizes = []
     async with app.run_test(headless=False, size=(100, 30)) as pilot:
+        glass = Glass(app)
         for step in steps:
             plot.show(step)
             await pilot.pause()
-            sizes.append(len(app._driver.take().encode()))
+            data = app._driver.take()
+            sizes.append(len(data.encode()))
+            glass.stream.feed(data)
+            assert glass.look() == glass.wanted  # all of it was sent
     return sizes[1:]
 
 

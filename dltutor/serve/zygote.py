@@ -56,6 +56,7 @@ def main() -> NoReturn:
         _say(channel, problem=_worded(error))
         os._exit(1)
     gc.collect()
+    holes.outlive()
     _filling = holes.fill()
     gc.freeze()
     _say(channel, ready=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import gc
 import importlib
 import logging
 import os
@@ -21,8 +23,10 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from dltutor import i18n, ui, wire
+from dltutor.errors import DltutorError
 from dltutor.host import Host
 from dltutor.lesson import Lesson, exercises
+from dltutor.lesson.course import catalogue
 from dltutor.page import DrawingTurns, Page
 from dltutor.progress import Progress, schedule
 from dltutor.sitting import farewell
@@ -34,9 +38,11 @@ from dltutor.ui.screens.review import ReviewScreen
 from dltutor.ui.theme import DARK, LIGHT
 
 LATE = (  # what libraries import when they first need it: a session could not read it any more
-    "encodings.idna", "platformdirs", "sqlite3", "textual.drivers.linux_driver", "tree_sitter_python",
+    "encodings.idna", "numpy.ma", "platformdirs", "sqlite3", "textual.drivers.linux_driver", "tree_sitter_python",
 )  # fmt: skip
 SIZE = 120, 36  # of the rehearsal
+REMEMBERING = type(functools.lru_cache(schedule.prepare))
+MANY = 200  # answers
 LOOKS = 200  # whether a screen of it is there
 
 
@@ -54,6 +60,22 @@ def preload() -> None:
             i18n.use(language)
             asyncio.run(_rehearse(theme.name))
     i18n.use("en")
+    _read_lessons()
+    _forget_answers()
+
+
+def _read_lessons() -> None:
+    """What they quote is parsed once, for all."""
+    for entry in catalogue().entries:
+        with contextlib.suppress(DltutorError):  # it is told when somebody opens it
+            entry.load()
+
+
+def _forget_answers() -> None:
+    """Of functions that remember many: each one given again would be noted, all over what is shared."""
+    for function in gc.get_objects():
+        if type(function) is REMEMBERING and function.cache_info().currsize > MANY:
+            function.cache_clear()
 
 
 @contextlib.contextmanager

@@ -594,7 +594,7 @@ class TerminalMixin(_Base):
         if self._difference is None:
             self._difference = Difference()
             self._question_due = True  # whether it answers at all is known before the first chart
-            self.app_resume_signal.subscribe(self, self._forget)
+            self.app_resume_signal.subscribe(self, self._forget, immediate=True)  # before all is drawn anew
             self._follow_look()
         if self._difference_size != self.size:
             self._difference_size = self.size

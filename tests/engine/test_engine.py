@@ -258,12 +258,11 @@ def test_the_last_pictures_come_with_the_end(tiny):
 # ---------------------------------------------------------------- devices
 
 
-def test_the_emulated_card_agrees_with_the_processor(engine_with):
+def test_the_emulated_card_agrees_with_the_processor(engine):
     """Sums in another order: the same to about single precision, not to the bit."""
     losses = {}
     for device in ("cpu", "emulate"):
-        engine = engine_with().open("layered", device)
-        engine.run(steps=3)
+        engine.open("layered", device).run(steps=3)
         assert engine.of(Started)[0].device == device
         losses[device] = engine.metric("loss")
     assert losses["emulate"] == pytest.approx(losses["cpu"], rel=1e-4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from conftest import needs_linux
@@ -16,6 +17,7 @@ from dltutor.bench.trouble import into_the_exercise
 from dltutor.serve.desk import Visitor
 
 Come = Callable[..., Client]
+VERDICT, FAILURE = "nothing was added to it", "the grader ended"
 pytestmark = needs_linux
 
 
@@ -32,16 +34,21 @@ def command(pid: int) -> list[str]:
 
 
 def kill(*pids: int) -> None:
+    """With one of them another may have ended."""
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def check(server: Server, client: Client) -> None:
-    """And have a verdict on it, perhaps of a judge that has to be started first."""
-    before = done(server)
-    client.press("c")
-    wait_for(lambda: done(server) > before)
-    client.until("nothing was added to it", START)
+    """Until there is a verdict, perhaps of a judge that has to be started first; one that fails asks for another."""
+    judged = False
+    while not judged:
+        before = done(server)
+        client.press("c")
+        wait_for(lambda before=before: done(server) > before)
+        client.until(lambda screen: any(answer in screen for answer in (VERDICT, FAILURE)))
+        judged = VERDICT in client.text()
 
 
 def done(server: Server) -> int:

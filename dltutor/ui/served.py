@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from textual import strip
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -55,6 +56,7 @@ def preload() -> None:
     for name in (*ours, *LATE):
         importlib.import_module(name)
     schedule.prepare()
+    strip.FIFOCache = Forgetful.one  # type: ignore[assignment,misc]
     with _own_home():
         for language, theme in zip(i18n.LANGUAGES, (DARK, LIGHT), strict=True):
             i18n.use(language)
@@ -76,6 +78,22 @@ def _forget_answers() -> None:
     for function in gc.get_objects():
         if type(function) is REMEMBERING and function.cache_info().currsize > MANY:
             function.cache_clear()
+
+
+class Forgetful:
+    """In the place of what each line of a widget remembers of its parts: hardly any is asked for again, and a session
+    has thousands of lines, with seven such memories each."""
+
+    def get(self, _key: object) -> None:
+        """Nothing is known."""
+
+    def __setitem__(self, _key: object, _value: object) -> None:
+        pass
+
+    @classmethod
+    @functools.cache
+    def one(cls, _size: int) -> Forgetful:
+        return cls()
 
 
 @contextlib.contextmanager

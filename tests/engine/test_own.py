@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import driven
+from driving import driven
 
 from dltutor.emulate.front import missing_toolkit
 from dltutor.wire import (

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import LONGEST
+from driving import LONGEST
 
 from dltutor.wire import Failed, Printed, Start
 
@@ -78,7 +78,7 @@ def test_ctrl_c_in_the_terminal_leaves_the_engine_alone(home, tmp_path):
     program = f"""
 import os, signal, sys
 sys.path.insert(0, {os.path.dirname(__file__)!r})
-from conftest import Driver
+from driving import Driver
 from dltutor.wire import *
 driver = Driver().open("tiny")
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # only now: the engine must not inherit it

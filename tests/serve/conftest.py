@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Servers, echo_server
 
 from dltutor.bench import clients
 from dltutor.bench.clients import Client, Server
-from dltutor.bench.terminal import python
 from dltutor.serve import desk
-
-ECHO = Path(__file__).parent / "echo.py"
-PATIENT = Path(__file__).parent / "patient.py"
-needs_ssh = pytest.mark.skipif(bool(clients.missing()), reason=f"{clients.missing()} is not installed")
-needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through Linux's /proc")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,25 +20,6 @@ def patience() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(desk, "PATIENCE", 60.0)
         yield
-
-
-class Servers:
-    """`dltutor serve --open --web 0`: one for all tests, and another when a test has ended that."""
-
-    def __init__(self, folders: pytest.TempPathFactory) -> None:
-        self._folders = folders
-        self._server: Server | None = None
-        self._stack = ExitStack()
-
-    def one(self) -> Server:
-        if not self._server or self._server.process.poll() is not None:
-            folder = self._folders.mktemp("server")
-            options = "--open", "--web", "0"
-            self._server = self._stack.enter_context(clients.serve(folder, *options, program=[str(PATIENT)]))
-        return self._server
-
-    def close(self) -> None:
-        self._stack.close()
 
 
 @pytest.fixture(scope="session")
@@ -70,11 +43,6 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip(f"{clients.missing()} is not installed")
     with echo_server(tmp_path_factory.mktemp("echo"), open=True) as server:
         yield server
-
-
-def echo_server(folder: Path, **settings: Any) -> AbstractContextManager[Server]:
-    """`settings`: of the server, as far as they are JSON; `part`: of its time, that one may have."""
-    return clients.running(python(str(ECHO), str(folder / "state"), json.dumps(settings)), folder)
 
 
 @pytest.fixture

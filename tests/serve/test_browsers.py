@@ -6,7 +6,7 @@ import json
 
 import pytest
 from browsers import CHROMIUM, Browser, browser
-from conftest import needs_ssh
+from servers import needs_ssh
 
 from dltutor.bench.clients import Server
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENT
 from facts import MB, is_gone, memory, sessions_of, wait_for
+from servers import PATIENT
 
 from dltutor.bench import clients
 from dltutor.bench.clients import START, Client, Server

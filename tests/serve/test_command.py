@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Servers
 from facts import wait_for
+from servers import Servers
 from terminals import Terminal
 
 from dltutor.bench import clients

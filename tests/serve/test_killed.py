@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from conftest import needs_linux
 from facts import is_gone, wait_for
+from servers import needs_linux
 
 from dltutor.bench.clients import START, Client, Server
 from dltutor.bench.processes import children, descendants

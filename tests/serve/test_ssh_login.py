@@ -16,9 +16,9 @@ from typing import Any
 import asyncssh
 import pytest
 from asyncssh.packet import Boolean, SSHPacket, String
-from conftest import echo_server, needs_linux, needs_ssh
 from echo import opened
 from facts import wait_for
+from servers import echo_server, needs_linux, needs_ssh
 from stand_ins import Events
 from wires import SAFETY, connected, exchange, offered, resident, session, until_closed
 

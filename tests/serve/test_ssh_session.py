@@ -16,8 +16,8 @@ import asyncssh
 import pytest
 from asyncssh.constants import MSG_GLOBAL_REQUEST, MSG_IGNORE
 from asyncssh.packet import Boolean, String, UInt32
-from conftest import echo_server, needs_linux, needs_ssh
 from facts import files_of, wait_for
+from servers import echo_server, needs_linux, needs_ssh
 from wires import SAFETY, connected, pour, resident, session
 
 from dltutor.bench.clients import Client, Server, keygen

@@ -79,6 +79,7 @@ def lies_in(address: int, ranges: Ranges) -> bool:
 
 CLOSED = ModuleType, FrameType  # what these refer to may be gone already, or be ours
 USES = ctypes.c_uint32  # how the number of an object's uses begins
+TRIED = (3, 12), (3, 13)  # versions of Python
 
 
 def outlive() -> None:
@@ -90,9 +91,9 @@ def outlive() -> None:
 
 
 def can_outlive() -> bool:
-    """Whether this Python has such objects, and counts uses as we know it."""
+    """Whether this Python has such objects, and counts uses as it did where this was tried."""
     known = sys.implementation.name == "cpython" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_void_p) == 8
-    return known and sys.version_info >= (3, 12) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+    return known and sys.version_info[:2] in TRIED and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def addresses() -> set[int]:

@@ -153,7 +153,7 @@ class Store:
     def _ready(self, use_journal: Callable[[sqlite3.Connection], None], thorough: bool) -> sqlite3.Connection:
         import sqlite3
 
-        database = sqlite3.connect(self.path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        database = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             if use_journal is _use_rollback_journal:
                 database.execute("PRAGMA locking_mode = EXCLUSIVE")  # only so can WAL be read without shared memory
@@ -249,7 +249,7 @@ class Store:
         """Raise where the newer application is running; else gather the file's parts into one."""
         import sqlite3
 
-        database = sqlite3.connect(self.path, 0.2, isolation_level=None)
+        database = sqlite3.connect(self.path, timeout=0.2, isolation_level=None)
         with contextlib.closing(database):
             database.execute("PRAGMA journal_mode = DELETE")  # fails as busy unless we are alone
 

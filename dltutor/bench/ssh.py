@@ -34,7 +34,7 @@ from dltutor.bench.crowd import (
     probes_of,
     whole,
 )
-from dltutor.bench.processes import descendants, lives
+from dltutor.bench.processes import descendants, lives, processors
 from dltutor.bench.relay import Relay
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
 from dltutor.errors import DltutorError, UsageError
@@ -57,9 +57,17 @@ def measure(folder: Path, amount: Amount, only: Sequence[str] = ()) -> list[Row]
     rows: list[Row] = []
     with Class(folder, amount) as learners:
         for name in [name for name in PARTS if name in (only or PARTS)]:
-            rows += [left_out(name)] if learners.is_late else PARTS[name](learners)
+            rows += [left_out(name)] if learners.is_late else told(name, learners)
             learners.leave()
     return [*rows, to_know("load at the end", os.getloadavg()[0], "")]
+
+
+def told(name: str, learners: Class) -> Iterator[Row]:
+    """A part, and how far the machine itself may have spoilt it."""
+    before = processors()
+    yield from PARTS[name](learners)
+    taken, all_of_it = (after - earlier for earlier, after in zip(before, processors(), strict=True))
+    yield to_know(f"{name}: taken by other machines", 100 * taken / max(all_of_it, 1), "%")
 
 
 def left_out(what: str) -> Row:

@@ -69,7 +69,7 @@ class Client(Terminal):
         return self.until(seen, seconds) - pressed
 
     def resize(self, columns: int, rows: int) -> None:
-        self.columns, self.rows = columns, rows
+        self.columns, self.rows, self._asked = columns, rows, time.perf_counter()
         self._screen.resize(columns, rows)
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 

@@ -89,6 +89,7 @@ class Terminal:
         """Seconds that the program has used, once it is closed."""
         self._screen = Screen(columns, rows)
         self._drawn = 0  # pieces that are on the screen
+        self._latest = self._asked = 0.0  # when the last of them came, and when something was last asked of the program
         variables = environment_of(environment or {})
         self.began = time.perf_counter()
         self.pid, self._fd = pty.fork()
@@ -105,9 +106,9 @@ class Terminal:
 
     def press(self, keys: str) -> float:
         """Type `keys`; when that was."""
-        at = time.perf_counter()
+        self._asked = time.perf_counter()
         os.write(self._fd, keys.encode())
-        return at
+        return self._asked
 
     def listen(self, seconds: float) -> None:
         """Take what the program writes, for so long."""
@@ -148,6 +149,7 @@ class Terminal:
             piece = self.pieces[self._drawn]
             self._drawn += 1
             self._screen.feed(piece.data)
+            self._latest = piece.at
             yield piece
 
     @property
@@ -159,9 +161,12 @@ class Terminal:
         return self._screen.cursor
 
     def until(self, seen: str | Callable[[str], object], seconds: float = PATIENCE) -> float:
-        """Wait until a text stands on the screen, or `seen(screen)` holds: when the piece came that brought it."""
+        """Wait until a text stands on the screen, or `seen(screen)` holds: when the piece came that brought it. What
+        stood there when it was last asked for something is no answer."""
         end = time.perf_counter() + seconds
         holds = seen if callable(seen) else lambda screen: seen in screen
+        if self._drawn == len(self.pieces) and self._latest > self._asked and holds("\n".join(self.drawn)):
+            return self._latest
         while True:
             for piece in self.draw():
                 if holds("\n".join(self.drawn)):

@@ -70,12 +70,6 @@ def lives(pid: int) -> bool:
     return _told(pid, "stat").rpartition(")")[2].split()[:1] not in ([], ["Z"], ["X"])
 
 
-def processors() -> tuple[int, int]:
-    """What a virtual machine's neighbours took of its processors' time ("steal"), and all of that time, in ticks."""
-    times = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
-    return int(times[7]), sum(map(int, times))
-
-
 def _entries(folder: str) -> list[str]:
     with suppress(OSError):
         return os.listdir(f"/proc/{folder}")

@@ -34,12 +34,12 @@ from dltutor.bench.crowd import (
     probes_of,
     whole,
 )
-from dltutor.bench.processes import descendants, lives, processors
+from dltutor.bench.processes import descendants, lives
 from dltutor.bench.relay import Relay
 from dltutor.bench.rows import Row, at_most, median, quantile, to_know
 from dltutor.errors import DltutorError, UsageError
 from dltutor.i18n import _
-from dltutor.serve.health import private_bytes, processor_seconds
+from dltutor.serve.health import private_bytes, processor_seconds, share, stolen_times
 
 __all__ = ["QUICK", "Amount", "measure"]
 
@@ -64,10 +64,9 @@ def measure(folder: Path, amount: Amount, only: Sequence[str] = ()) -> list[Row]
 
 def told(name: str, learners: Class) -> Iterator[Row]:
     """A part, and how far the machine itself may have spoilt it."""
-    before = processors()
+    before = stolen_times()
     yield from PARTS[name](learners)
-    taken, all_of_it = (after - earlier for earlier, after in zip(before, processors(), strict=True))
-    yield to_know(f"{name}: taken by other machines", 100 * taken / max(all_of_it, 1), "%")
+    yield to_know(f"{name}: taken by other machines", 100 * share(before, stolen_times()), "%")
 
 
 def left_out(what: str) -> Row:

@@ -170,7 +170,7 @@ def upstream(case: Case, inputs: Arrays, rng: np.random.Generator) -> Arrays:
 
 
 def check_backward(case: Case, shape: Any, dtype: Any = np.float32, suffix: str = "", calls: int = 2) -> None:
-    """Called twice, the kernels add twice the reference's gradient to what was there."""
+    """Each of so many calls adds the reference's gradient to what was there."""
     assert case.backward_reference is not None
     tolerance = 2 * case.tolerance
     rng = np.random.default_rng(2)

@@ -67,17 +67,28 @@ def processor_seconds(pid: int) -> float:
 
 def processor_times() -> tuple[int, int]:
     """Ticks that all processors together were busy, and that there were; zeros where the kernel does not tell."""
-    try:
-        with open("/proc/stat", encoding="ascii") as file:
-            ticks = [int(word) for word in file.readline().split()[1:9]]
-    except (OSError, ValueError):
-        return 0, 0
+    ticks = _ticks()
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
 
 
+def stolen_times() -> tuple[int, int]:
+    """Ticks that a virtual machine's neighbours took of its processors ("steal"), and that there were."""
+    ticks = _ticks()
+    return ticks[7], sum(ticks)
+
+
+def _ticks() -> list[int]:
+    """By what they were spent on; idle are the fourth and the fifth."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:
+            return [int(word) for word in file.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return [0] * 8
+
+
 def share(before: tuple[int, int], now: tuple[int, int]) -> float:
-    busy, total = now[0] - before[0], now[1] - before[1]
-    return busy / total if total > 0 else 0.0
+    part, total = now[0] - before[0], now[1] - before[1]
+    return part / total if total > 0 else 0.0
 
 
 def weigh(pids: Iterable[int]) -> dict[int, int]:
